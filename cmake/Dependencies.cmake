@@ -1,0 +1,24 @@
+# Libraries from Debian's packages (scripts/install-dependencies lists the package names).
+
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+add_library(rose_xxhash INTERFACE)
+target_link_libraries(rose_xxhash INTERFACE PkgConfig::XXHASH)
+
+# Unicode: normalisation from utf8proc, character classes and linear-time regular expressions from RE2 and ICU.
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+add_library(rose_unicode INTERFACE)
+target_link_libraries(rose_unicode INTERFACE PkgConfig::UTF8PROC)
+
+# LLVM 19: its C++ headers and its one shared library; nothing of it leaks beyond codegen/x86. Its CMake package is
+# left aside, because it asks for the development files of everything that LLVM itself was built with.
+find_path(ROSE_LLVM_INCLUDE llvm/IR/IRBuilder.h PATHS /usr/lib/llvm-19/include REQUIRED NO_DEFAULT_PATH)
+find_library(ROSE_LLVM_LIBRARY NAMES LLVM-19 LLVM PATHS /usr/lib/llvm-19/lib REQUIRED NO_DEFAULT_PATH)
+add_library(rose_llvm INTERFACE)
+target_include_directories(rose_llvm SYSTEM INTERFACE ${ROSE_LLVM_INCLUDE})
+target_link_libraries(rose_llvm INTERFACE ${ROSE_LLVM_LIBRARY})
