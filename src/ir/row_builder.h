@@ -1,5 +1,5 @@
-// Makes the rows of the GPU-only groups of the operation table (rows_*.cpp), which differ from each other by name and
-// text alone.
+// Makes the rows of the GPU-only groups of the operation table (rows_*.cpp), which differ from each other by
+// name and text alone.
 #pragma once
 
 #include <string>
@@ -14,7 +14,9 @@ namespace rose::ir::rows {
 inline constexpr Availability kBlackwellBase{0, 86, 0};   // sm_100a alone (integer tcgen05)
 inline constexpr Availability kBlackwellUltra{0, 0, 88};  // sm_103a alone
 constexpr Availability gpu_since(int version) {           // a form younger than sm_90a
-  const auto at_least = [version](int floor) { return static_cast<uint8_t>(version > floor ? version : floor); };
+  const auto at_least = [version](int floor) {
+    return static_cast<uint8_t>(version > floor ? version : floor);
+  };
   return {at_least(80), at_least(86), at_least(88)};
 }
 
@@ -27,11 +29,12 @@ constexpr Effects synchronizing(Effects effects) {
   return effects;
 }
 
-// A row without a semantic of its own. `text` comes without the closing ";"; a text that begins with "{" is a block
-// with its own registers and labels, which takes no ";" and no guard.
-inline Row row(std::string name, std::string text, std::vector<std::string> results, std::vector<std::string> operands,
-               Availability available, Effects effects, Convergence convergence = Convergence::kThread,
-               int attributes = 0, std::vector<Type> types = {}) {
+// A row without a semantic of its own. `text` comes without the closing ";"; a text that begins with "{" is a
+// block with its own registers and labels, which takes no ";".
+inline Row row(std::string name, std::string text, std::vector<std::string> results,
+               std::vector<std::string> operands, Availability available, Effects effects,
+               Convergence convergence = Convergence::kThread, int attributes = 0,
+               std::vector<Type> types = {}) {
   Row made;
   made.name = std::move(name);
   made.text = text.starts_with("{") ? std::move(text) : text + ";";

@@ -6,8 +6,10 @@ namespace {
 
 using namespace rows;
 
-// 4, 8 or 16 bytes from global to shared memory. ".zfill": operand 2 says how many bytes are read, the rest is zero.
-// ".cg" skips the level-1 cache. The copy ends in its commit group or, with cp.async.mbarrier.arrive, on a barrier.
+// 4, 8 or 16 bytes from global to shared memory. ".zfill": operand 2 says how many bytes are read, the rest
+// is zero.
+// ".cg" skips the level-1 cache. The copy ends in its commit group or, with cp.async.mbarrier.arrive, on a
+// barrier.
 void add_copies(std::vector<Row>& rows) {
   const Effects copy = synchronizing(access(true, true, Space::kShared));
   const std::pair<const char*, int> kinds[] = {{"ca", 4}, {"ca", 8}, {"ca", 16}, {"cg", 16}};
@@ -23,7 +25,8 @@ void add_copies(std::vector<Row>& rows) {
           if (hint) text += ".L2::cache_hint";
           if (!prefetch.empty()) text += ".L2::" + prefetch + "B", name += ".prefetch" + prefetch;
           if (zfill) name += ".zfill", list += ", $2", operands.push_back("u32");
-          if (hint) name += ".hint", list += ", $" + std::to_string(operands.size()), operands.push_back("u64");
+          if (hint)
+            name += ".hint", list += ", $" + std::to_string(operands.size()), operands.push_back("u64");
           rows.push_back(row(name, text + list, {}, operands, kGpu, copy));
         }
       }
@@ -34,10 +37,10 @@ void add_copies(std::vector<Row>& rows) {
       row("cp.async.wait_group", "cp.async.wait_group $a0", {}, {}, kGpu, kSync, Convergence::kThread, 1));
   rows.push_back(row("cp.async.wait_all", "cp.async.wait_all", {}, {}, kGpu, kSync));
   const Effects barrier = synchronizing(access(true, true, Space::kShared));
-  rows.push_back(row("cp.async.mbarrier.arrive", "cp.async.mbarrier.arrive.shared::cta.b64 [$0]", {}, {"smem"}, kGpu,
-                     barrier));
-  rows.push_back(row("cp.async.mbarrier.arrive.noinc", "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [$0]", {},
+  rows.push_back(row("cp.async.mbarrier.arrive", "cp.async.mbarrier.arrive.shared::cta.b64 [$0]", {},
                      {"smem"}, kGpu, barrier));
+  rows.push_back(row("cp.async.mbarrier.arrive.noinc", "cp.async.mbarrier.arrive.noinc.shared::cta.b64 [$0]",
+                     {}, {"smem"}, kGpu, barrier));
 }
 
 // Destination and barrier lie in the same block of the cluster; the barrier counts the bytes.
@@ -47,8 +50,8 @@ void add_remote_stores(std::vector<Row>& rows) {
   const std::string space = ".shared::cluster.mbarrier::complete_tx::bytes";
   const auto since = gpu_since(81);
   const std::vector<Type> words{u32, s32, u64, s64, f32, f64, f16.with_lanes(2), bf16.with_lanes(2)};
-  rows.push_back(row("st.async", "st.async.weak" + space + ".$b [$0], $1, [$2]", {}, {"smem", "t", "smem"}, since,
-                     store, Convergence::kThread, 0, words));
+  rows.push_back(row("st.async", "st.async.weak" + space + ".$b [$0], $1, [$2]", {}, {"smem", "t", "smem"},
+                     since, store, Convergence::kThread, 0, words));
   rows.push_back(row("st.async.v2", "st.async.weak" + space + ".v2.$b [$0], $[1:3], [$3]", {},
                      {"smem", "t*2", "smem"}, since, store, Convergence::kThread, 0, words));
   rows.push_back(row("st.async.v4", "st.async.weak" + space + ".v4.$b [$0], $[1:5], [$5]", {},
@@ -59,14 +62,16 @@ void add_remote_stores(std::vector<Row>& rows) {
     const char* type;
     std::vector<Type> types;
   };
-  const Reduction reductions[] = {{"inc", "u32", {u32}},      {"dec", "u32", {u32}},      {"min", "$t", {u32, s32}},
-                                  {"max", "$t", {u32, s32}},  {"add", "$t", {u32, s32, u64}},
-                                  {"and", "b32", {u32, s32}}, {"or", "b32", {u32, s32}},  {"xor", "b32", {u32, s32}}};
+  const Reduction reductions[] = {{"inc", "u32", {u32}},          {"dec", "u32", {u32}},
+                                  {"min", "$t", {u32, s32}},      {"max", "$t", {u32, s32}},
+                                  {"add", "$t", {u32, s32, u64}}, {"and", "b32", {u32, s32}},
+                                  {"or", "b32", {u32, s32}},      {"xor", "b32", {u32, s32}}};
   for (const auto& reduction : reductions) {
     const std::string op = reduction.op;
-    rows.push_back(row("red.async." + op,
-                       "red.async.relaxed.cluster" + space + "." + op + "." + reduction.type + " [$0], $1, [$2]", {},
-                       {"smem", "t", "smem"}, since, update, Convergence::kThread, 0, reduction.types));
+    rows.push_back(
+        row("red.async." + op,
+            "red.async.relaxed.cluster" + space + "." + op + "." + reduction.type + " [$0], $1, [$2]", {},
+            {"smem", "t", "smem"}, since, update, Convergence::kThread, 0, reduction.types));
   }
 }
 

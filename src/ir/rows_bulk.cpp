@@ -28,7 +28,9 @@ struct Options {
 void add_loads(std::vector<Row>& rows) {
   for (const bool multicast : {false, true}) {
     for (const bool hint : {false, true}) {
-      Options form{"bulk.load", "cp.async.bulk.shared::cluster.global" + kCounted, " [$0], [$1], $2, [$3]",
+      Options form{"bulk.load",
+                   "cp.async.bulk.shared::cluster.global" + kCounted,
+                   " [$0], [$1], $2, [$3]",
                    {"smem", "ptr", "u32", "smem"}};
       if (multicast) form.add(".multicast", ".multicast::cluster", "u16");
       if (hint) form.add(".hint", ".L2::cache_hint", "u64");
@@ -38,7 +40,9 @@ void add_loads(std::vector<Row>& rows) {
   }
   // The destination is named as the block's own memory, so it need not be a cluster address.
   for (const bool hint : {false, true}) {
-    Options form{"bulk.load.cta", "cp.async.bulk.shared::cta.global" + kCounted, " [$0], [$1], $2, [$3]",
+    Options form{"bulk.load.cta",
+                 "cp.async.bulk.shared::cta.global" + kCounted,
+                 " [$0], [$1], $2, [$3]",
                  {"smem", "ptr", "u32", "smem"}};
     if (hint) form.add(".hint", ".L2::cache_hint", "u64");
     rows.push_back(row(form.name, form.text + form.list, {}, form.operands, gpu_since(86), kIntoShared));
@@ -52,11 +56,14 @@ void add_loads(std::vector<Row>& rows) {
 void add_stores(std::vector<Row>& rows) {
   for (const bool hint : {false, true}) {
     for (const bool mask : {false, true}) {
-      Options form{"bulk.store", "cp.async.bulk.global.shared::cta.bulk_group", " [$0], [$1], $2",
+      Options form{"bulk.store",
+                   "cp.async.bulk.global.shared::cta.bulk_group",
+                   " [$0], [$1], $2",
                    {"ptr", "smem", "u32"}};
       if (hint) form.add(".hint", ".L2::cache_hint", "u64");
       if (mask) form.add(".mask", ".cp_mask", "u16");  // bit i of the mask: byte i of every 16 is written
-      rows.push_back(row(form.name, form.text + form.list, {}, form.operands, mask ? kBlackwell : kGpu, kIntoGlobal));
+      rows.push_back(
+          row(form.name, form.text + form.list, {}, form.operands, mask ? kBlackwell : kGpu, kIntoGlobal));
     }
   }
   for (const bool hint : {false, true}) {
@@ -67,8 +74,8 @@ void add_stores(std::vector<Row>& rows) {
   rows.push_back(row("bulk.commit_group", "cp.async.bulk.commit_group", {}, {}, kGpu, kSync));
   rows.push_back(
       row("bulk.wait_group", "cp.async.bulk.wait_group $a0", {}, {}, kGpu, kSync, Convergence::kThread, 1));
-  rows.push_back(
-      row("bulk.wait_group.read", "cp.async.bulk.wait_group.read $a0", {}, {}, kGpu, kSync, Convergence::kThread, 1));
+  rows.push_back(row("bulk.wait_group.read", "cp.async.bulk.wait_group.read $a0", {}, {}, kGpu, kSync,
+                     Convergence::kThread, 1));
   // Fills shared memory with zeros; the size is a multiple of 8.
   rows.push_back(row("st.bulk", "st.bulk.weak.shared::cta [$0], $1, 0", {}, {"smem", "u64"}, kBlackwell,
                      synchronizing(access(false, true, Space::kShared))));
@@ -81,25 +88,34 @@ void add_reductions(std::vector<Row>& rows) {
     const char* text;
     std::vector<Type> types;
   };
-  const Reduction global[] = {
-      {"add", "add.$t", {u32, s32, u64, f32, f64}},        {"add.noftz", "add.noftz.$t", {f16, bf16}},
-      {"min", "min.$t", {u32, s32, u64, s64, f16, bf16}},  {"max", "max.$t", {u32, s32, u64, s64, f16, bf16}},
-      {"inc", "inc.$t", {u32}},                            {"dec", "dec.$t", {u32}},
-      {"and", "and.$b", {u32, u64}},                       {"or", "or.$b", {u32, u64}},
-      {"xor", "xor.$b", {u32, u64}}};
+  const Reduction global[] = {{"add", "add.$t", {u32, s32, u64, f32, f64}},
+                              {"add.noftz", "add.noftz.$t", {f16, bf16}},
+                              {"min", "min.$t", {u32, s32, u64, s64, f16, bf16}},
+                              {"max", "max.$t", {u32, s32, u64, s64, f16, bf16}},
+                              {"inc", "inc.$t", {u32}},
+                              {"dec", "dec.$t", {u32}},
+                              {"and", "and.$b", {u32, u64}},
+                              {"or", "or.$b", {u32, u64}},
+                              {"xor", "xor.$b", {u32, u64}}};
   for (const auto& reduction : global) {
     for (const bool hint : {false, true}) {
-      Options form{std::string("bulk.reduce.") + reduction.op, "cp.reduce.async.bulk.global.shared::cta.bulk_group",
-                   std::string(".") + reduction.text + " [$0], [$1], $2", {"ptr", "smem", "u32"}};
+      Options form{std::string("bulk.reduce.") + reduction.op,
+                   "cp.reduce.async.bulk.global.shared::cta.bulk_group",
+                   std::string(".") + reduction.text + " [$0], [$1], $2",
+                   {"ptr", "smem", "u32"}};
       if (hint) form.add(".hint", ".L2::cache_hint", "u64");
-      rows.push_back(row(form.name, form.text + form.list, {}, form.operands, kGpu, kIntoGlobal, Convergence::kThread,
-                         0, reduction.types));
+      rows.push_back(row(form.name, form.text + form.list, {}, form.operands, kGpu, kIntoGlobal,
+                         Convergence::kThread, 0, reduction.types));
     }
   }
-  const Reduction cluster[] = {{"add", "add.$t", {u32, s32, u64}}, {"min", "min.$t", {u32, s32}},
-                               {"max", "max.$t", {u32, s32}},      {"inc", "inc.$t", {u32}},
-                               {"dec", "dec.$t", {u32}},           {"and", "and.$b", {u32}},
-                               {"or", "or.$b", {u32}},             {"xor", "xor.$b", {u32}}};
+  const Reduction cluster[] = {{"add", "add.$t", {u32, s32, u64}},
+                               {"min", "min.$t", {u32, s32}},
+                               {"max", "max.$t", {u32, s32}},
+                               {"inc", "inc.$t", {u32}},
+                               {"dec", "dec.$t", {u32}},
+                               {"and", "and.$b", {u32}},
+                               {"or", "or.$b", {u32}},
+                               {"xor", "xor.$b", {u32}}};
   for (const auto& reduction : cluster) {
     rows.push_back(row(std::string("bulk.reduce.cluster.") + reduction.op,
                        "cp.reduce.async.bulk.shared::cluster.shared::cta" + kCounted + "." + reduction.text +

@@ -7,8 +7,13 @@ namespace {
 using namespace rows;
 
 // Every kind of value of which a 32-bit register holds a row's piece.
-const std::vector<Type> kTileWords{u32, f16.with_lanes(2), bf16.with_lanes(2), e4m3.with_lanes(4), e5m2.with_lanes(4),
-                                   s8.with_lanes(4), u8.with_lanes(4)};
+const std::vector<Type> kTileWords{u32,
+                                   f16.with_lanes(2),
+                                   bf16.with_lanes(2),
+                                   e4m3.with_lanes(4),
+                                   e5m2.with_lanes(4),
+                                   s8.with_lanes(4),
+                                   u8.with_lanes(4)};
 
 void add_tiles(std::vector<Row>& rows) {
   const auto warp = Convergence::kWarp;
@@ -31,9 +36,10 @@ void add_tiles(std::vector<Row>& rows) {
                        {"smem", times("t", n)}, kBlackwell, store, warp, 0, kTileWords));
     // 4- and 6-bit elements in shared memory, one per byte in the registers.
     for (const std::string packing : {"b8x16.b4x16_p64", "b8x16.b6x16_p32"}) {
-      rows.push_back(row("ldmatrix.m8n16." + count + "." + packing,
-                         "ldmatrix.sync.aligned.m8n16." + count + ".shared." + packing + " " + results + ", [$0]",
-                         {times("t", n)}, {"smem"}, kBlackwell, load, warp, 0, kTileWords));
+      rows.push_back(
+          row("ldmatrix.m8n16." + count + "." + packing,
+              "ldmatrix.sync.aligned.m8n16." + count + ".shared." + packing + " " + results + ", [$0]",
+              {times("t", n)}, {"smem"}, kBlackwell, load, warp, 0, kTileWords));
     }
   }
   for (const int n : {1, 2}) {
@@ -45,12 +51,12 @@ void add_tiles(std::vector<Row>& rows) {
                          {times("t", 2 * n)}, {"smem"}, kBlackwell, load, warp, 0, kTileWords));
     }
   }
-  rows.push_back(row("movmatrix.trans", "movmatrix.sync.aligned.m8n8.trans.b16 $r0, $0", {"t"}, {"t"}, kGpu, kSync,
-                     warp, 0, kTileWords));
+  rows.push_back(row("movmatrix.trans", "movmatrix.sync.aligned.m8n8.trans.b16 $r0, $0", {"t"}, {"t"}, kGpu,
+                     kSync, warp, 0, kTileWords));
 }
 
-// D[16,8] = A[16,k] * B[k,8] + C[16,8]; operands A, B, C. Fragments as in the PTX manual: A has 2*k*bits/32/8 … the
-// counts below are registers per thread. A "packed" operand is one 32-bit register of elements.
+// D[16,8] = A[16,k] * B[k,8] + C[16,8]; operands A, B, C. Fragments as in the PTX manual: A has 2*k*bits/32/8
+// … the counts below are registers per thread. A "packed" operand is one 32-bit register of elements.
 struct WarpMma {
   std::string shape, accumulator, a, b;
   int registers_a, registers_b;
@@ -60,6 +66,9 @@ struct WarpMma {
   Availability available = kGpu;
   std::string suffix = "";
 };
+
+// Younger than the PTX version that is emitted for sm_90a.
+constexpr Availability kYoung{0, 87, 88};
 
 void add_mma(std::vector<Row>& rows) {
   std::vector<WarpMma> forms;
@@ -82,8 +91,8 @@ void add_mma(std::vector<Row>& rows) {
   for (const std::string a : {"e4m3", "e5m2"}) {
     for (const std::string b : {"e4m3", "e5m2"}) {
       forms.push_back({"m16n8k32", "f32", a, b, 4, 2, "b32", "b32", "f32", 4, gpu_since(84)});
-      forms.push_back({"m16n8k16", "f32", a, b, 2, 1, "b32", "b32", "f32", 4, gpu_since(87)});
-      forms.push_back({"m16n8k32", "f16", a, b, 4, 2, "b32", "b32", "f16x2", 2, gpu_since(87)});
+      forms.push_back({"m16n8k16", "f32", a, b, 2, 1, "b32", "b32", "f32", 4, kYoung});
+      forms.push_back({"m16n8k32", "f16", a, b, 4, 2, "b32", "b32", "f16x2", 2, kYoung});
     }
   }
   for (const auto& form : forms) {
@@ -91,10 +100,10 @@ void add_mma(std::vector<Row>& rows) {
     if (form.a != form.b) name += "." + form.b;
     const int c = form.registers_a + form.registers_b;
     Row made = row(name + form.suffix,
-                   "mma.sync.aligned." + form.shape + ".row.col" + form.suffix + "." + form.accumulator + "." + form.a +
-                       "." + form.b + "." + form.accumulator + " " + braced(0, form.results, "$r") + ", " +
-                       braced(0, form.registers_a) + ", " + braced(form.registers_a, form.registers_b) + ", " +
-                       braced(c, form.results),
+                   "mma.sync.aligned." + form.shape + ".row.col" + form.suffix + "." + form.accumulator +
+                       "." + form.a + "." + form.b + "." + form.accumulator + " " +
+                       braced(0, form.results, "$r") + ", " + braced(0, form.registers_a) + ", " +
+                       braced(form.registers_a, form.registers_b) + ", " + braced(c, form.results),
                    {times(form.result, form.results)},
                    {times(form.packed_a, form.registers_a), times(form.packed_b, form.registers_b),
                     times(form.result, form.results)},

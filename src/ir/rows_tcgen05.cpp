@@ -9,8 +9,8 @@ using namespace rows;
 constexpr Effects kProduct = synchronizing(access(true, true, Space::kTensor, Proxy::kAsync));
 
 // Operands in the order of the text: D (tensor memory), A (descriptor in ".ss", tensor memory in ".ts"), B
-// (descriptor) [, sparsity metadata], instruction descriptor [, scales of A, scales of B] [, lanes to leave out],
-// predicate (true adds to D) [, zero-column mask].
+// (descriptor) [, sparsity metadata], instruction descriptor [, scales of A, scales of B] [, lanes to leave
+// out], predicate (true adds to D) [, zero-column mask].
 struct Form {
   std::string name = "tcgen05.mma", text = "tcgen05.mma";
   std::string list;
@@ -20,8 +20,10 @@ struct Form {
 
   void add(const std::string& kind, int n = 1, bool address = false) {
     if (!list.empty()) list += ", ";
-    if (n > 1) list += braced(count, n);
-    else list += (address ? "[$" : "$") + std::to_string(count) + (address ? "]" : "");
+    if (n > 1)
+      list += braced(count, n);
+    else
+      list += (address ? "[$" : "$") + std::to_string(count) + (address ? "]" : "");
     operands.push_back(n > 1 ? times(kind, n) : kind);
     count += n;
   }
@@ -31,10 +33,10 @@ struct Form {
 };
 
 struct Choice {
-  std::string kind;            // f16, tf32, …, or mxf4nvf4.block16
+  std::string kind;  // f16, tf32, …, or mxf4nvf4.block16
   Availability available = kBlackwell;
   bool block_scaled = false;
-  bool scales_input = false;   // D may be multiplied by 2^-n first (f16 and tf32)
+  bool scales_input = false;  // D may be multiplied by 2^-n first (f16 and tf32)
 };
 
 const std::vector<Choice>& choices() {
@@ -51,8 +53,8 @@ const std::vector<Choice>& choices() {
 
 enum class Extra { kNone, kMask, kScale, kMaskScale, kCollector };
 
-void add_form(std::vector<Row>& rows, const Choice& choice, bool tensor_a, int group, bool sparse, Extra extra,
-              const std::string& collector = "") {
+void add_form(std::vector<Row>& rows, const Choice& choice, bool tensor_a, int group, bool sparse,
+              Extra extra, const std::string& collector = "") {
   Form form;
   if (sparse) form.name += ".sp", form.text += ".sp";
   const auto block = choice.kind.find('.');
@@ -111,7 +113,8 @@ void add_weight_stationary(std::vector<Row>& rows) {
             for (const std::string use : {"discard", "fill", "use", "lastuse"}) {
               if (buffer < 0 && use != "discard") continue;  // no buffer named: buffer 0, discarded
               Form form;
-              form.name += std::string(".ws") + (sparse ? ".sp" : "") + "." + choice.kind + (tensor_a ? ".ts" : ".ss");
+              form.name +=
+                  std::string(".ws") + (sparse ? ".sp" : "") + "." + choice.kind + (tensor_a ? ".ts" : ".ss");
               form.text += std::string(".ws") + (sparse ? ".sp" : "") + ".cta_group::1.kind::" + choice.kind;
               if (buffer >= 0) {
                 const std::string collector = "b" + std::to_string(buffer);

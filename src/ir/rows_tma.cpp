@@ -13,13 +13,14 @@ constexpr Effects kPrefetch = synchronizing(access(true, false, Space::kGlobal, 
 
 const std::string kCounted = ".mbarrier::complete_tx::bytes";
 
-// How the coordinates name the elements: a box, a box under a convolution window, or four rows by their numbers.
+// How the coordinates name the elements: a box, a box under a convolution window, or four rows by their
+// numbers.
 struct Mode {
-  std::string name;         // in row names, before the dimension: "", "im2col.", "gather4."
-  std::string text;         // "tile", "im2col", …
+  std::string name;  // in row names, before the dimension: "", "im2col.", "gather4."
+  std::string text;  // "tile", "im2col", …
   int dimensions = 2;
   int coordinates = 2;
-  int offsets = 0;          // u16 operands of the window, after the barrier
+  int offsets = 0;  // u16 operands of the window, after the barrier
   Availability available = kGpu;
 
   std::string stem(const std::string& verb) const {
@@ -49,12 +50,13 @@ void add_loads(std::vector<Row>& rows) {
         if (own && multicast) continue;
         for (const bool hint : {false, true}) {
           std::string name = mode.stem(verb);
-          std::string text = "cp.async.bulk.tensor." + mode.dims() + (own ? ".shared::cta" : ".shared::cluster") +
-                             ".global." + mode.text + kCounted;
+          std::string text = "cp.async.bulk.tensor." + mode.dims() +
+                             (own ? ".shared::cta" : ".shared::cluster") + ".global." + mode.text + kCounted;
           std::vector<std::string> operands{"smem", "map", times("s32", mode.coordinates), "smem"};
           const int barrier = 2 + mode.coordinates;
           int next = barrier + 1;
-          std::string list = " [$0], [$1, " + braced(2, mode.coordinates) + "], [$" + std::to_string(barrier) + "]";
+          std::string list =
+              " [$0], [$1, " + braced(2, mode.coordinates) + "], [$" + std::to_string(barrier) + "]";
           if (mode.offsets > 0) {
             list += ", " + braced(next, mode.offsets);
             operands.push_back(times("u16", mode.offsets));
@@ -105,15 +107,16 @@ void add_stores(std::vector<Row>& rows) {
       if (window && d < 3) continue;
       const std::string stem = window ? "im2col." + dims : dims;
       const std::string tail = window ? ".im2col_no_offs.bulk_group" : ".tile.bulk_group";
-      add_store(rows, "tma.store." + stem, "cp.async.bulk.tensor." + dims + ".global.shared::cta", d, tail, kGpu);
+      add_store(rows, "tma.store." + stem, "cp.async.bulk.tensor." + dims + ".global.shared::cta", d, tail,
+                kGpu);
       for (const auto& op : operations) {
         add_store(rows, "tma.reduce." + op + "." + stem,
                   "cp.reduce.async.bulk.tensor." + dims + ".global.shared::cta." + op, d, tail, kGpu);
       }
     }
   }
-  add_store(rows, "tma.scatter4", "cp.async.bulk.tensor.2d.global.shared::cta", 5, ".tile::scatter4.bulk_group",
-            kBlackwell);
+  add_store(rows, "tma.scatter4", "cp.async.bulk.tensor.2d.global.shared::cta", 5,
+            ".tile::scatter4.bulk_group", kBlackwell);
 }
 
 // Into the level-2 cache alone: map, coordinates [, window offsets] [, cache policy].
@@ -141,8 +144,9 @@ void add_prefetches(std::vector<Row>& rows) {
                      synchronizing(access(true, false, Space::kGlobal, Proxy::kTensorMap))));
 }
 
-// Changing a tensor map on the device: copy it to shared memory, replace fields, publish it with cp_fenceproxy, and
-// let readers acquire it. Attribute 0 numbers the dimension (0 = innermost), or is the field's coded value.
+// Changing a tensor map on the device: copy it to shared memory, replace fields, publish it with
+// cp_fenceproxy, and let readers acquire it. Attribute 0 numbers the dimension (0 = innermost), or is the
+// field's coded value.
 void add_map_changes(std::vector<Row>& rows) {
   struct Field {
     const char* name;
@@ -152,26 +156,22 @@ void add_map_changes(std::vector<Row>& rows) {
     Availability available;
   };
   const auto since = gpu_since(83);
-  const Field fields[] = {{"global_address", "b64", false, "u64", since},
-                          {"rank", "b32", false, "u32", since},
-                          {"box_dim", "b32", true, "u32", since},
-                          {"global_dim", "b32", true, "u32", since},
-                          {"global_stride", "b64", true, "u64", since},
-                          {"element_stride", "b32", true, "u32", since},
-                          {"elemtype", "b32", false, "", since},
-                          {"interleave_layout", "b32", false, "", since},
-                          {"swizzle_mode", "b32", false, "", since},
-                          {"swizzle_atomicity", "b32", false, "", kBlackwell},
-                          {"fill_mode", "b32", false, "", since}};
+  const Field fields[] = {
+      {"global_address", "b64", false, "u64", since}, {"rank", "b32", false, "u32", since},
+      {"box_dim", "b32", true, "u32", since},         {"global_dim", "b32", true, "u32", since},
+      {"global_stride", "b64", true, "u64", since},   {"element_stride", "b32", true, "u32", since},
+      {"elemtype", "b32", false, "", since},          {"interleave_layout", "b32", false, "", since},
+      {"swizzle_mode", "b32", false, "", since},      {"swizzle_atomicity", "b32", false, "", kBlackwell},
+      {"fill_mode", "b32", false, "", since}};
   for (const auto& field : fields) {
     for (const bool shared : {false, true}) {
       const bool coded = *field.value == '\0';
       std::vector<std::string> operands{shared ? "smem" : "ptr"};
       if (!coded) operands.push_back(field.value);
       rows.push_back(row(std::string("tensormap.replace.") + field.name + (shared ? ".shared" : ".global"),
-                         std::string("tensormap.replace.tile.") + field.name + (shared ? ".shared::cta" : ".global") +
-                             ".b1024." + field.width + " [$0]" + (field.ordinal || coded ? ", $a0" : "") +
-                             (coded ? "" : ", $1"),
+                         std::string("tensormap.replace.tile.") + field.name +
+                             (shared ? ".shared::cta" : ".global") + ".b1024." + field.width + " [$0]" +
+                             (field.ordinal || coded ? ", $a0" : "") + (coded ? "" : ", $1"),
                          {}, operands, field.available,
                          synchronizing(access(true, true, shared ? Space::kShared : Space::kGlobal)),
                          Convergence::kThread, field.ordinal || coded ? 1 : 0));

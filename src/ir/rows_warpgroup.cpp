@@ -6,13 +6,14 @@ namespace {
 
 using namespace rows;
 
-// D[64, n] (+)= A[64, k] * B[k, n]; asynchronous until wgmma.wait_group. Results: D. Operands: A (a shared-memory
-// descriptor, or 4 registers in ".rs"), the descriptor of B, and a predicate: true adds to D, false overwrites it.
+// D[64, n] (+)= A[64, k] * B[k, n]; asynchronous until wgmma.wait_group. Results: D. Operands: A (a
+// shared-memory descriptor, or 4 registers in ".rs"), the descriptor of B, and a predicate: true adds to D,
+// false overwrites it.
 struct Kind {
   std::string accumulator, a, b;
   int k;
-  std::string fragment;                       // one register of A in ".rs"
-  bool scales, transposes;                    // which constants follow: signs (1 or -1), transposed operands (0 or 1)
+  std::string fragment;     // one register of A in ".rs"
+  bool scales, transposes;  // which constants follow: signs (1 or -1), transposed operands (0 or 1)
 };
 
 std::vector<Kind> kinds() {
@@ -40,8 +41,10 @@ Row product(const Kind& kind, int n, bool from_registers) {
   const int results = kind.accumulator == "f16" ? n / 4 : n / 2;
   const std::string result = kind.accumulator == "f16" ? "f16x2" : kind.accumulator;
   std::vector<std::string> operands;
-  if (from_registers) operands.push_back(times(kind.fragment, 4));
-  else operands.push_back("u64");
+  if (from_registers)
+    operands.push_back(times(kind.fragment, 4));
+  else
+    operands.push_back("u64");
   operands.push_back("u64");
   operands.push_back("pred");
 
@@ -49,14 +52,16 @@ Row product(const Kind& kind, int n, bool from_registers) {
   int attributes = 0;
   if (kind.scales) list += ", $a0, $a1", attributes = 2;
   if (kind.transposes) {
-    if (!from_registers) list += ", $a" + std::to_string(attributes++);  // A in registers has no transposed form
+    if (!from_registers)
+      list += ", $a" + std::to_string(attributes++);  // A in registers has no transposed form
     list += ", $a" + std::to_string(attributes++);
   }
   Effects effects = synchronizing(access(true, false, Space::kShared, Proxy::kAsync));
   effects.inout = true;
-  return row(name,
-             "wgmma.mma_async.sync.aligned." + shape + "." + kind.accumulator + "." + kind.a + "." + kind.b + list,
-             {times(result, results)}, operands, kHopper, effects, Convergence::kWarpgroup, attributes);
+  return row(
+      name,
+      "wgmma.mma_async.sync.aligned." + shape + "." + kind.accumulator + "." + kind.a + "." + kind.b + list,
+      {times(result, results)}, operands, kHopper, effects, Convergence::kWarpgroup, attributes);
 }
 
 }  // namespace
@@ -66,7 +71,8 @@ std::vector<Row> rows::warpgroup_matrix_rows() {
   const auto group = Convergence::kWarpgroup;
   rows.push_back(row("wgmma.fence", "wgmma.fence.sync.aligned", {}, {}, kHopper, kSync, group));
   rows.push_back(row("wgmma.commit_group", "wgmma.commit_group.sync.aligned", {}, {}, kHopper, kSync, group));
-  rows.push_back(row("wgmma.wait_group", "wgmma.wait_group.sync.aligned $a0", {}, {}, kHopper, kSync, group, 1));
+  rows.push_back(
+      row("wgmma.wait_group", "wgmma.wait_group.sync.aligned $a0", {}, {}, kHopper, kSync, group, 1));
   for (const auto& kind : kinds())
     for (int n = 8; n <= 256; n += 8)
       for (const bool from_registers : {false, true})
