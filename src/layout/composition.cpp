@@ -95,7 +95,7 @@ class Composer {
   }
 
   [[noreturn]] void inadmissible(const std::string& reason) {
-    fail(fmt::format("composition {} o {} is no layout: {} in {}", to_string(a_), to_string(b_), reason,
+    fail(fmt::format("composition {} o {} is inadmissible: {} in {}", to_string(a_), to_string(b_), reason,
                      to_string(Layout::from_modes(digits_))));
   }
 

@@ -145,33 +145,40 @@ void require_same_rank(const IntTuple& a, const IntTuple& b) {
   }
 }
 
-// Calls visit(coordinate, shape leaf) for each leaf after splitting integers over tuples; the last mode
-// of a split keeps the whole rest.
-void split_coordinate(const IntTuple& coord, const IntTuple& shape, std::vector<int64_t>& out) {
+int64_t integer_coordinate(const IntTuple& coord, const IntTuple& shape) {
+  if (!coord.is_int()) {
+    fail(fmt::format("coordinate {} stands where the shape {} needs an integer", to_string(coord),
+                     to_string(shape)));
+  }
+  return coord.value();
+}
+
+// Calls visit(coordinate of mode i, i) for the modes of a tuple shape. An integer is split over them, mode 0
+// fastest; the last mode gets all that is left.
+template <class Visit>
+void for_each_mode(const IntTuple& coord, const IntTuple& shape, const Visit& visit) {
   if (coord.is_tuple()) {
-    if (!shape.is_tuple()) {
-      fail(fmt::format("coordinate {} is a tuple where the shape {} is not", to_string(coord),
-                       to_string(shape)));
-    }
     require_same_rank(coord, shape);
-    for (int i = 0; i < shape.rank(); ++i) split_coordinate(coord[i], shape[i], out);
+    for (int i = 0; i < shape.rank(); ++i) visit(coord[i], i);
     return;
   }
-  int64_t rest = coord.value();
-  if (!shape.is_tuple()) {
-    out.push_back(rest);
-    return;
+  int64_t rest = integer_coordinate(coord, shape);
+  if (rest < 0 || (rest > 0 && shape.rank() == 0)) {
+    fail(fmt::format("coordinate {} cannot be split over {}", rest, to_string(shape)));
   }
-  if (rest < 0) fail(fmt::format("coordinate {} cannot be split over {}", rest, to_string(shape)));
-  if (shape.rank() == 0 && rest != 0) fail(fmt::format("coordinate {} is outside the shape ()", rest));
   for (int i = 0; i < shape.rank(); ++i) {
-    if (i + 1 == shape.rank()) {
-      split_coordinate(rest, shape[i], out);
-    } else {
-      int64_t extent = product(shape[i]);
-      split_coordinate(rest % extent, shape[i], out);
-      rest /= extent;
-    }
+    int64_t extent = i + 1 == shape.rank() ? 0 : product(shape[i]);
+    visit(IntTuple(extent == 0 ? rest : rest % extent), i);
+    if (extent != 0) rest /= extent;
+  }
+}
+
+// The integer coordinate of each leaf.
+void collect_digits(const IntTuple& coord, const IntTuple& shape, std::vector<IntTuple>& out) {
+  if (!shape.is_tuple()) {
+    out.emplace_back(integer_coordinate(coord, shape));
+  } else {
+    for_each_mode(coord, shape, [&](const IntTuple& c, int i) { collect_digits(c, shape[i], out); });
   }
 }
 
@@ -228,26 +235,24 @@ bool compatible(const IntTuple& a, const IntTuple& b) {
 }
 
 int64_t crd2idx(const IntTuple& coord, const IntTuple& shape, const IntTuple& stride) {
-  if (!congruent(shape, stride)) {
+  if (shape.is_tuple() != stride.is_tuple() || shape.rank() != stride.rank()) {
     fail(fmt::format("shape {} and stride {} are not congruent", to_string(shape), to_string(stride)));
   }
-  std::vector<int64_t> digits;
-  split_coordinate(coord, shape, digits);
-  std::vector<IntTuple> strides = leaves(stride);
+  if (!shape.is_tuple()) return checked_mul(integer_coordinate(coord, shape), stride.value());
   int64_t index = 0;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    index = checked_add(index, checked_mul(digits[i], strides[i].value()));
-  }
+  for_each_mode(coord, shape, [&](const IntTuple& mode_coord, int i) {
+    index = checked_add(index, crd2idx(mode_coord, shape[i], stride[i]));
+  });
   return index;
 }
 
 int64_t crd2idx(const IntTuple& coord, const IntTuple& shape) {
-  std::vector<int64_t> digits;
-  split_coordinate(coord, shape, digits);
+  std::vector<IntTuple> digits;
+  collect_digits(coord, shape, digits);
   std::vector<IntTuple> extents = leaves(shape);
   int64_t index = 0;
   for (size_t i = digits.size(); i-- > 0;) {
-    index = checked_add(checked_mul(index, extents[i].value()), digits[i]);
+    index = checked_add(checked_mul(index, extents[i].value()), digits[i].value());
   }
   return index;
 }
@@ -256,10 +261,9 @@ IntTuple idx2crd(int64_t index, const IntTuple& shape) {
   if (index < 0 || index >= product(shape)) {
     fail(fmt::format("index {} is outside [0, {}) of shape {}", index, product(shape), to_string(shape)));
   }
-  std::vector<int64_t> digits;
-  split_coordinate(index, shape, digits);
-  std::vector<IntTuple> coordinate(digits.begin(), digits.end());
-  return unflatten(coordinate, shape);
+  std::vector<IntTuple> digits;
+  collect_digits(index, shape, digits);
+  return unflatten(digits, shape);
 }
 
 IntTuple idx2crd(int64_t index, const IntTuple& shape, const IntTuple& stride) {

@@ -1,8 +1,6 @@
 // Layouts: functions from coordinates to indices, written (shape:stride) as in CuTe, as plain values.
 #pragma once
 
-#include <optional>
-
 #include "layout/int_tuple.h"
 
 namespace rose::layout {
