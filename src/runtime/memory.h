@@ -91,4 +91,7 @@ class HostBuffer {
   Buffer memory_;
 };
 
+/// Throws DeviceError (kInvalidArgument) unless both are multiples of 4, as Stream::fill_words needs.
+void check_word_fill(DevicePointer to, size_t bytes);
+
 }  // namespace rose::runtime

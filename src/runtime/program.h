@@ -75,11 +75,14 @@ class Program {
 
   const ProgramSource& source() const { return source_; }
   const ProgramAttributes& attributes() const { return attributes_; }
+  /// Identity of the device that loaded it: its streams, and no others, can launch it.
+  const void* home() const { return home_; }
 
  protected:
-  explicit Program(ProgramSource source) : source_(std::move(source)) {}
+  Program(ProgramSource source, const void* home) : source_(std::move(source)), home_(home) {}
 
   ProgramSource source_;
+  const void* home_;
   ProgramAttributes attributes_;
 };
 

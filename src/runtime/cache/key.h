@@ -14,6 +14,9 @@ struct Digest {
   std::string hex() const;  // 32 digits
 };
 
+/// XXH3, 128 bits, of any bytes.
+Digest digest_of(std::string_view bytes);
+
 /// Two programs have the same key if and only if they are made from the same kernel, spec, target, version of
 /// the generator and processor features. Building one costs a small allocation and one hash of the text
 /// (well below 1 µs); keep it beside the spec where even that counts.

@@ -30,6 +30,9 @@ struct X86DeviceOptions {
 
 std::unique_ptr<Device> open_x86_device(X86DeviceOptions options);
 
+/// What this machine is as a device with `threads` threads (0: all that it allows), without starting any.
+DeviceProperties x86_device_properties(int threads = 0);
+
 /// The instruction sets of this machine that generated code may want, by the names of LLVM, in a fixed order:
 /// "avx2,fma,avx512f,…". Chosen by what the processor and the system say, never by its name.
 std::string host_features();
