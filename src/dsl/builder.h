@@ -47,6 +47,12 @@ class Builder {
   void leave();
   size_t depth() const { return blocks_.size(); }
   int loop_depth = 0;
+  int64_t next_serial = 1;                 // numbers the accesses of fragments
+  std::vector<int> store_versions;         // stores recorded so far, by tensor source
+  int& store_version(int source) {
+    if (store_versions.size() <= static_cast<size_t>(source)) store_versions.resize(static_cast<size_t>(source) + 1);
+    return store_versions[static_cast<size_t>(source)];
+  }
 
   // Remembers an error found where throwing is impossible (a scope's destructor); finish() throws it.
   void poison(std::string message);

@@ -354,7 +354,7 @@ std::vector<Val> split(const Arg& vector, int parts) {
   return values;
 }
 
-Val shuffle(const Arg& a, const Arg& b, std::vector<int64_t> lanes) {
+Val shuffle_lanes(const Arg& a, const Arg& b, std::vector<int64_t> lanes) {
   static const Row& row = ir::operation("shuffle");
   Type type = a.operand().type.with_lanes(static_cast<int>(lanes.size()));
   return result(row, type, type, {a.operand(), b.operand()}, std::move(lanes), a.where());

@@ -137,7 +137,7 @@ Val splat(const Arg& scalar, int lanes);
 Val extract(const Arg& vector, int lane);
 Val concat(std::initializer_list<Arg> parts);
 std::vector<Val> split(const Arg& vector, int parts);
-Val shuffle(const Arg& a, const Arg& b, std::vector<int64_t> lanes);  // lane numbers of (a ++ b)
+Val shuffle_lanes(const Arg& a, const Arg& b, std::vector<int64_t> lanes);  // lane numbers of (a ++ b)
 Val reduce_add(const Arg& vector);
 Val reduce_max(const Arg& vector);
 Val reduce_min(const Arg& vector);
