@@ -101,6 +101,27 @@ struct Parameter {
   int bytes() const;                       // 8, the scalar's size, or 128
 };
 
+// What a pipeline promises about one of its mbarriers, for the verifier: it recounts both sums from the parts.
+struct BarrierFact {
+  struct Arrival {
+    std::string role;          // the role whose threads arrive; empty: code outside all roles
+    int arrivals = 1;          // per phase and block: 1 for an elected thread, 32 for a warp, all threads, …
+    int blocks = 1;            // blocks of the cluster that arrive on this block's barrier
+  };
+  struct Copy {
+    std::string tensor;        // for messages
+    int64_t bytes = 0;         // one box, as it lands in this block's shared memory
+    int boxes = 1;             // per phase and issuing block
+    int blocks = 1;            // issuing blocks: more than one when each multicasts its part to all
+  };
+  std::string name;
+  int arrivals = 1;            // the count given to mbarrier.init
+  int64_t bytes_per_phase = 0; // announced to the barrier with expect_tx; 0: no copies
+  std::vector<Arrival> arrive;
+  std::vector<Copy> copies;
+  SourceLine where;
+};
+
 struct Kernel {
   std::string name;                        // a symbol: letters, digits and '_'
   Target target;
@@ -111,6 +132,7 @@ struct Kernel {
   int64_t shared_bytes = 0;                // dynamic shared memory; on x86, scratch memory of one thread
   int shared_alignment = 16;
   bool cooperative = false, pdl = false;
+  std::vector<BarrierFact> barriers;
   std::vector<RegInfo> registers;
   Block body;
 
