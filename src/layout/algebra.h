@@ -43,7 +43,8 @@ Layout composition(const Layout& a, const Tiler& b);
 // are ignored; throws for negative, overlapping or non-dividing strides.
 Layout complement(const Layout& layout, int64_t extent = 1);
 
-// R with layout(R(i)) = i on the longest contiguous run of indices from 0 that modes of layout span.
+// R with layout(R(i)) = i on a contiguous run of indices from 0: modes are taken in the order of their
+// strides, each where the run so far ends; others are skipped. The longest run, if layout is injective.
 Layout right_inverse(const Layout& layout);
 // L with L(layout(c)) = c for every integer coordinate c. Throws where layout is not injective or its
 // strides do not divide. Outside the image the values of L mean nothing.

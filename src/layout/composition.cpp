@@ -1,4 +1,5 @@
 #include "layout/algebra.h"
+#include "layout/regroup.h"
 
 namespace rose::layout {
 
@@ -110,14 +111,7 @@ class Composer {
 Layout composition(const Layout& a, const Tiler& b) {
   if (b.is_wildcard()) return a;
   if (b.is_layout()) return Composer(a, b.layout()).compose();
-  if (static_cast<int>(b.modes().size()) > a.rank()) {
-    fail(fmt::format("composition: {} has more modes than {}", to_string(b), to_string(a)));
-  }
-  std::vector<Layout> modes;
-  for (int i = 0; i < a.rank(); ++i) {
-    modes.push_back(i < static_cast<int>(b.modes().size()) ? composition(a[i], b.modes()[i]) : a[i]);
-  }
-  return make_layout(modes);
+  return by_mode("composition", a, b, composition);
 }
 
 }  // namespace rose::layout

@@ -1,30 +1,13 @@
 #include "layout/divide.h"
 
+#include "layout/regroup.h"
+
 namespace rose::layout {
 
 namespace {
 
-// Divides by mode and collects the tile parts and the rest parts: ((tiles), (rests)).
-Layout divide_and_zip(const Layout& layout, const Tiler& tiler) {
-  if (tiler.is_wildcard()) return make_layout({Layout(1, 0), layout});
-  if (tiler.is_layout()) return logical_divide(layout, tiler);
-  std::vector<Layout> tiles, rests;
-  for (int i = 0; i < layout.rank(); ++i) {
-    if (i >= static_cast<int>(tiler.modes().size())) {
-      rests.push_back(layout[i]);
-      continue;
-    }
-    Layout both = divide_and_zip(layout[i], tiler.modes()[i]);
-    tiles.push_back(both[0]);
-    rests.push_back(both[1]);
-  }
-  return make_layout({make_layout(tiles), make_layout(rests)});
-}
-
-void check_rank(const char* operation, const Layout& layout, const Tiler& tiler) {
-  if (tiler.is_tuple() && static_cast<int>(tiler.modes().size()) > layout.rank()) {
-    fail(fmt::format("{}: {} has more modes than {}", operation, to_string(tiler), to_string(layout)));
-  }
+Layout tile_and_rest(const Layout& layout, const Tiler& tiler) {
+  return tiler.is_wildcard() ? make_layout({Layout(1, 0), layout}) : logical_divide(layout, tiler);
 }
 
 // `_` for a leaf, (_,_,...) for a tuple. Slicing with it keeps the modes of the tile as modes of the result:
@@ -34,46 +17,24 @@ IntTuple every_mode(const Layout& layout) {
   return IntTuple::tuple(std::vector<IntTuple>(layout.rank(), IntTuple(_)));
 }
 
-void append_modes(std::vector<Layout>& out, const Layout& layout) {
-  for (int i = 0; i < layout.rank(); ++i) out.push_back(layout[i]);
-}
-
 }  // namespace
 
 Layout logical_divide(const Layout& layout, const Tiler& tiler) {
-  check_rank("logical_divide", layout, tiler);
   if (tiler.is_wildcard()) return layout;
-  if (tiler.is_layout()) {
-    return composition(layout, make_layout({tiler.layout(), complement(tiler.layout(), layout.size())}));
-  }
-  std::vector<Layout> modes;
-  for (int i = 0; i < layout.rank(); ++i) {
-    bool divided = i < static_cast<int>(tiler.modes().size());
-    modes.push_back(divided ? logical_divide(layout[i], tiler.modes()[i]) : layout[i]);
-  }
-  return make_layout(modes);
+  if (tiler.is_tuple()) return by_mode("logical_divide", layout, tiler, logical_divide);
+  return composition(layout, make_layout({tiler.layout(), complement(tiler.layout(), layout.size())}));
 }
 
 Layout zipped_divide(const Layout& layout, const Tiler& tiler) {
-  check_rank("zipped_divide", layout, tiler);
-  return divide_and_zip(layout, tiler);
+  return zip_parts("zipped_divide", layout, tiler, tile_and_rest);
 }
 
 Layout tiled_divide(const Layout& layout, const Tiler& tiler) {
-  check_rank("tiled_divide", layout, tiler);
-  Layout zipped = divide_and_zip(layout, tiler);
-  std::vector<Layout> modes = {zipped[0]};
-  append_modes(modes, zipped[1]);
-  return make_layout(modes);
+  return tiled_parts(zip_parts("tiled_divide", layout, tiler, tile_and_rest));
 }
 
 Layout flat_divide(const Layout& layout, const Tiler& tiler) {
-  check_rank("flat_divide", layout, tiler);
-  Layout zipped = divide_and_zip(layout, tiler);
-  std::vector<Layout> modes;
-  append_modes(modes, zipped[0]);
-  append_modes(modes, zipped[1]);
-  return make_layout(modes);
+  return flat_parts(zip_parts("flat_divide", layout, tiler, tile_and_rest));
 }
 
 Cut cut_tile(const Layout& layout, const Tiler& tiler, const IntTuple& coord) {

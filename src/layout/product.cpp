@@ -1,36 +1,16 @@
 #include "layout/product.h"
 
+#include <algorithm>
 #include <numeric>
+
+#include "layout/regroup.h"
 
 namespace rose::layout {
 
 namespace {
 
-// Multiplies by mode and collects the block parts and the tiler parts: ((blocks), (tilers)).
-Layout multiply_and_zip(const Layout& block, const Tiler& tiler) {
-  if (tiler.is_wildcard()) return make_layout({block, Layout(1, 0)});
-  if (tiler.is_layout()) return logical_product(block, tiler);
-  std::vector<Layout> blocks, tilers;
-  for (int i = 0; i < block.rank(); ++i) {
-    if (i >= static_cast<int>(tiler.modes().size())) {
-      blocks.push_back(block[i]);
-      continue;
-    }
-    Layout both = multiply_and_zip(block[i], tiler.modes()[i]);
-    blocks.push_back(both[0]);
-    tilers.push_back(both[1]);
-  }
-  return make_layout({make_layout(blocks), make_layout(tilers)});
-}
-
-void check_rank(const char* operation, const Layout& block, const Tiler& tiler) {
-  if (tiler.is_tuple() && static_cast<int>(tiler.modes().size()) > block.rank()) {
-    fail(fmt::format("{}: {} has more modes than {}", operation, to_string(tiler), to_string(block)));
-  }
-}
-
-void append_modes(std::vector<Layout>& out, const Layout& layout) {
-  for (int i = 0; i < layout.rank(); ++i) out.push_back(layout[i]);
+Layout block_and_repetition(const Layout& block, const Tiler& tiler) {
+  return tiler.is_wildcard() ? make_layout({block, Layout(1, 0)}) : logical_product(block, tiler);
 }
 
 Layout paired_product(const Layout& block, const Layout& tiler, bool block_first) {
@@ -47,40 +27,22 @@ Layout paired_product(const Layout& block, const Layout& tiler, bool block_first
 }  // namespace
 
 Layout logical_product(const Layout& block, const Tiler& tiler) {
-  check_rank("logical_product", block, tiler);
   if (tiler.is_wildcard()) return block;
-  if (tiler.is_layout()) {
-    int64_t extent = checked_mul(block.size(), tiler.layout().cosize());
-    return make_layout({block, composition(complement(block, extent), tiler.layout())});
-  }
-  std::vector<Layout> modes;
-  for (int i = 0; i < block.rank(); ++i) {
-    bool multiplied = i < static_cast<int>(tiler.modes().size());
-    modes.push_back(multiplied ? logical_product(block[i], tiler.modes()[i]) : block[i]);
-  }
-  return make_layout(modes);
+  if (tiler.is_tuple()) return by_mode("logical_product", block, tiler, logical_product);
+  int64_t extent = checked_mul(block.size(), tiler.layout().cosize());
+  return make_layout({block, composition(complement(block, extent), tiler.layout())});
 }
 
 Layout zipped_product(const Layout& block, const Tiler& tiler) {
-  check_rank("zipped_product", block, tiler);
-  return multiply_and_zip(block, tiler);
+  return zip_parts("zipped_product", block, tiler, block_and_repetition);
 }
 
 Layout tiled_product(const Layout& block, const Tiler& tiler) {
-  check_rank("tiled_product", block, tiler);
-  Layout zipped = multiply_and_zip(block, tiler);
-  std::vector<Layout> modes = {zipped[0]};
-  append_modes(modes, zipped[1]);
-  return make_layout(modes);
+  return tiled_parts(zip_parts("tiled_product", block, tiler, block_and_repetition));
 }
 
 Layout flat_product(const Layout& block, const Tiler& tiler) {
-  check_rank("flat_product", block, tiler);
-  Layout zipped = multiply_and_zip(block, tiler);
-  std::vector<Layout> modes;
-  append_modes(modes, zipped[0]);
-  append_modes(modes, zipped[1]);
-  return make_layout(modes);
+  return flat_parts(zip_parts("flat_product", block, tiler, block_and_repetition));
 }
 
 Layout blocked_product(const Layout& block, const Layout& tiler) {

@@ -132,6 +132,8 @@ TEST(Errors, DivideAndProduct) {
   EXPECT_THAT(message_of([&] { logical_divide(layout, {2, 2, 2}); }),
               HasSubstr("logical_divide: <2:1,2:1,2:1>"));
   EXPECT_THAT(message_of([&] { zipped_divide(layout, {2, 2, 2}); }), HasSubstr("zipped_divide"));
+  EXPECT_THAT(message_of([&] { zipped_divide(layout, {{2, 2}, 2}); }),
+              HasSubstr("<2:1,2:1> has more modes than 4:8"));
   EXPECT_THAT(message_of([&] { tiled_divide(layout, {2, 2, 2}); }), HasSubstr("tiled_divide"));
   EXPECT_THAT(message_of([&] { flat_divide(layout, {2, 2, 2}); }), HasSubstr("flat_divide"));
   EXPECT_THAT(message_of([&] { logical_divide(layout, parse("(2,2):(1,1)")); }), HasSubstr("not injective"));

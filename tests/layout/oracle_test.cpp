@@ -16,6 +16,8 @@ TEST(Oracle, Composition) {
   EXPECT_EQ(to_string(composition(parse("(4,6,8,10):(2,3,5,7)"), parse("6:12"))), "(2,3):(9,5)");
   EXPECT_EQ(to_string(composition(parse("4:1"), parse("8:1"))), "8:1");
   EXPECT_EQ(to_string(composition(parse("4:1"), parse("8:0"))), "8:0");
+  EXPECT_EQ(to_string(composition(parse("(4,3):(1,10)"), parse("1:-3"))), "1:0");
+  EXPECT_EQ(to_string(composition(parse("(4,3):(1,10)"), {2, _})), "(2,3):(1,10)");
 }
 
 TEST(Oracle, Complement) {
@@ -26,6 +28,7 @@ TEST(Oracle, Complement) {
 
 TEST(Oracle, Inverses) {
   EXPECT_EQ(to_string(right_inverse(parse("(2,4,6):(4,1,8)"))), "(4,2,6):(2,1,8)");
+  EXPECT_EQ(to_string(right_inverse(parse("(2,2,4,3,2):(1,1,2,0,-1)"))), "(2,4):(1,4)");
   EXPECT_EQ(to_string(left_inverse(parse("4:2"))), "(2,4):(4,1)");
 }
 
@@ -37,6 +40,7 @@ TEST(Oracle, Divide) {
   EXPECT_EQ(to_string(zipped_divide(wide, tiler)), "((3,(2,4)),(3,(2,2))):((177,(13,2)),(59,(26,1)))");
   EXPECT_EQ(to_string(tiled_divide(wide, tiler)), "((3,(2,4)),3,(2,2)):((177,(13,2)),59,(26,1))");
   EXPECT_EQ(to_string(flat_divide(wide, tiler)), "(3,(2,4),3,(2,2)):(177,(13,2),59,(26,1))");
+  EXPECT_EQ(to_string(zipped_divide(wide, {parse("3:3"), _})), "((3,1),(3,(4,8))):((177,0),(59,(13,1)))");
   EXPECT_EQ(to_string(logical_divide(parse("10:1"), 4)), "(4,3):(1,4)");
 }
 
@@ -47,6 +51,10 @@ TEST(Oracle, Product) {
             "((2,3),(5,4)):((5,10),(1,30))");
   EXPECT_EQ(to_string(raked_product(parse("(2,5):(5,1)"), parse("(3,4):(1,3)"))),
             "((3,2),(4,5)):((10,5),(30,1))");
+  Layout block = parse("(2,2):(4,1)");
+  EXPECT_EQ(to_string(zipped_product(block, {2, 3})), "((2,2),(2,3)):((4,1),(1,2))");
+  EXPECT_EQ(to_string(tiled_product(block, {2, _})), "((2,2),2,1):((4,1),1,0)");
+  EXPECT_EQ(to_string(flat_product(block, parse("(4,2):(2,1)"))), "(2,2,4,2):(4,1,8,2)");
   EXPECT_EQ(to_string(tile_to_shape(parse("(2,2):(1,2)"), {8, 8})), "((2,4),(2,4)):((1,4),(2,16))");
 }
 
