@@ -92,10 +92,13 @@ bool StrictJson::key(std::string& name) {
 
 bool StrictJson::parse_error(std::size_t position, const std::string&,
                              const nlohmann::json::exception& error) {
-  // nlohmann's text has the reason after its own bracketed error number.
-  std::string_view reason = error.what();
-  if (auto end = reason.find("] "); end != reason.npos) reason.remove_prefix(end + 2);
-  fail(file_, field_, "is not valid JSON at byte {}: {}", position, reason);
+  // nlohmann's text has the reason after its own bracketed error number, and may quote a long piece of the
+  // file.
+  constexpr size_t kLongest = 160;
+  std::string reason = error.what();
+  if (auto end = reason.find("] "); end != reason.npos) reason.erase(0, end + 2);
+  if (reason.size() > kLongest) reason = reason.substr(0, kLongest) + "…";
+  fail(file_, field_, "is not valid JSON at byte {} (in {}): {}", position, where(), reason);
 }
 
 }  // namespace rose::weights

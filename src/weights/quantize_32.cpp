@@ -6,8 +6,8 @@
 namespace rose::weights {
 namespace {
 
-// The scale's reciprocal; 0 for a block of zeros and for scales so small that half rounds them to 0 anyway (their
-// reciprocal could be infinite).
+// The scale's reciprocal; 0 for a block of zeros and for scales so small that half rounds them to 0 anyway
+// (their reciprocal could be infinite).
 float reciprocal(float scale) { return std::fabs(scale) < 1e-30f ? 0.0f : 1.0f / scale; }
 
 // `shifted` is the quotient plus half a step plus the format's offset, so that truncation rounds to nearest.
