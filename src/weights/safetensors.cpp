@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <tuple>
 
 #include "weights/checked.h"
 #include "weights/error.h"
@@ -146,8 +147,9 @@ void check_coverage(std::vector<Tensor>& tensors, const std::filesystem::path& f
   auto begin_of = [&](const Tensor& tensor) {
     return static_cast<uint64_t>(tensor.bytes.data() - data.data());
   };
-  std::ranges::stable_sort(tensors, [&](const Tensor& a, const Tensor& b) {
-    return std::pair(begin_of(a), a.bytes.size()) < std::pair(begin_of(b), b.bytes.size());
+  std::ranges::sort(tensors, [&](const Tensor& a, const Tensor& b) {
+    return std::tuple(begin_of(a), a.bytes.size(), std::string_view(a.name)) <
+           std::tuple(begin_of(b), b.bytes.size(), std::string_view(b.name));
   });
   uint64_t covered = 0;
   for (const Tensor& tensor : tensors) {

@@ -28,8 +28,10 @@ void SafetensorsWriter::add_tensor(TensorToWrite tensor) {
 std::vector<std::byte> SafetensorsWriter::finish() const {
   std::vector<const TensorToWrite*> order;
   for (const TensorToWrite& tensor : tensors_) order.push_back(&tensor);
-  std::ranges::stable_sort(order, std::greater{},
-                           [](const TensorToWrite* t) { return info(t->format).block_bytes; });
+  std::ranges::sort(order, [](const TensorToWrite* a, const TensorToWrite* b) {
+    const auto a_bytes = info(a->format).block_bytes, b_bytes = info(b->format).block_bytes;
+    return a_bytes != b_bytes ? a_bytes > b_bytes : a < b;  // otherwise in the order of adding
+  });
 
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata_.empty()) header["__metadata__"] = metadata_;
