@@ -22,7 +22,8 @@ std::vector<PlacedMode> moving_modes_by_stride(const char* operation, const Layo
     if (mode.shape > 1 && mode.stride != 0) result.push_back({mode.shape, mode.stride, coordinate_step});
     coordinate_step *= mode.shape;
   }
-  std::ranges::stable_sort(result, {}, &PlacedMode::stride);
+  std::ranges::sort(result, {},
+                    [](const PlacedMode& mode) { return std::pair(mode.stride, mode.coordinate_step); });
   return result;
 }
 
@@ -104,7 +105,7 @@ Layout upcast(const Layout& layout, int64_t factor) {
   for (const Mode& mode : layout.modes()) {
     int64_t extent = mode.shape, step = mode.stride;
     if (mode.axis >= 0) fail(fmt::format("upcast of {}: its strides are no integers", to_string(layout)));
-    if (extent == 1 || step == 0) {
+    if (extent == 1) {
       step = 0;
     } else if (step % factor == 0) {
       step /= factor;

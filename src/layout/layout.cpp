@@ -156,7 +156,7 @@ Layout ordered(const IntTuple& shape, const IntTuple& order) {
   }
   std::vector<int> by_order(shape.rank());
   std::iota(by_order.begin(), by_order.end(), 0);
-  std::ranges::stable_sort(by_order, {}, [&](int i) { return order[i].value(); });
+  std::ranges::sort(by_order, {}, [&](int i) { return std::pair(order[i].value(), i); });
 
   std::vector<Layout> modes(shape.rank());
   int64_t stride = 1;

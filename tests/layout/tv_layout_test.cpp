@@ -32,7 +32,7 @@ TEST(TvLayout, FromThreadsAndValues) {
 
 TEST(TvLayout, RandomThreadsAndValues) {
   RandomLayouts random(31);
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 500; ++i) {
     int64_t m = random.between(1, 4), n = random.between(1, 4), p = random.between(1, 4),
             q = random.between(1, 4);
     Layout threads = random.nested_strides({m, n}, false), values = random.nested_strides({p, q}, false);
@@ -115,12 +115,12 @@ TEST(CoordTensor, TilesNameTheirCoordinatesAndOverhang) {
   EXPECT_EQ(row_of_tiles({0, 0, 1}), (IntTuple{32, 64}));
   EXPECT_EQ(composition(whole, {Layout(50, 2), _})({3, 4}), (IntTuple{6, 4}));
   EXPECT_EQ(coordinate_of(parse("((4,2),8):((2@1,1@0),0)"), {{3, 1}, 5}, 2), (IntTuple{1, 6}));
-  EXPECT_EQ(coordinate_of(coalesce(identity_layout({4, 8})), 9, 2), (IntTuple{1, 2}));  // axes never merge
+  EXPECT_EQ(to_string(coalesce(parse("(4,8,2):(1@0,4@1,32@1)"))), "(4,16):(1@0,4@1)");  // axes never merge
 }
 
 TEST(LocalPartition, DealsElementsToThreads) {
   RandomLayouts random(32);
-  for (int i = 0; i < 2000; ++i) {
+  for (int i = 0; i < 500; ++i) {
     int64_t m = random.between(1, 4), n = random.between(1, 4), p = random.between(1, 4),
             q = random.between(1, 4);
     Layout threads = random.nested_strides({m, n}, false);
