@@ -40,3 +40,6 @@ function(rose_precompile target)
   endif()
   target_precompile_headers(${target} REUSE_FROM rose_pch)
 endfunction()
+
+# The program cache's version of the generator is this identity: another build never reads stale kernels.
+add_link_options(-Wl,--build-id=sha1)

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <bit>
 #include <cmath>
-#include <cstring>
 
 #include "ir/small_float.h"
 
@@ -39,13 +37,7 @@ Operand constant(Type type, int64_t value) {
 }
 
 Operand constant(Type type, double value) {
-  switch (type.scalar) {
-    case Scalar::kF64: return {kNoReg, type, std::bit_cast<uint64_t>(value)};
-    case Scalar::kF32: return {kNoReg, type, std::bit_cast<uint32_t>(static_cast<float>(value))};
-    case Scalar::kF16: return {kNoReg, type, f16_bits(value)};
-    case Scalar::kBF16: return {kNoReg, type, bf16_bits(value)};
-    default: break;
-  }
+  if (type.is_float() && type.scalar != Scalar::kE2M1) return {kNoReg, type, bits_of(type.element(), value)};
   if (type.is_integer() && value == std::floor(value) && std::abs(value) < 9e15)
     return constant(type, static_cast<int64_t>(value));
   throw IrError(fmt::format("the constant {} cannot be written as {}", value, to_string(type)));
@@ -58,15 +50,7 @@ int64_t constant_int(const Operand& operand) {
   return static_cast<int64_t>(operand.bits << shift) >> shift;
 }
 
-double constant_float(const Operand& operand) {
-  switch (operand.type.scalar) {
-    case Scalar::kF64: return std::bit_cast<double>(operand.bits);
-    case Scalar::kF32: return std::bit_cast<float>(static_cast<uint32_t>(operand.bits));
-    case Scalar::kF16: return f16_value(static_cast<uint16_t>(operand.bits));
-    case Scalar::kBF16: return bf16_value(static_cast<uint16_t>(operand.bits));
-    default: return static_cast<double>(constant_int(operand));
-  }
-}
+double constant_float(const Operand& operand) { return value_of(operand.type.element(), operand.bits); }
 
 Statement::Statement(const Statement& other)
     : kind(other.kind), instruction(other.instruction), where(other.where) {

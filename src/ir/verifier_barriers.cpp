@@ -1,0 +1,104 @@
+// Recounts what pipelines promised about their mbarriers (Kernel::barriers).
+#include <fmt/format.h>
+
+#include <map>
+
+#include "ir/verifier.h"
+
+namespace rose::ir::verifier {
+namespace {
+
+constexpr int64_t kMostCount = (1 << 20) - 1;  // of pending arrivals, and of bytes, in one mbarrier phase
+
+void collect_roles(const Block& block, std::map<std::string, int>& threads) {
+  for (const auto& statement : block) {
+    if (statement.branch) {
+      const Role& role = statement.branch->role;
+      if (!role.name.empty()) threads[role.name] = role.threads;
+      collect_roles(statement.branch->then, threads);
+      collect_roles(statement.branch->otherwise, threads);
+    }
+    if (statement.loop) collect_roles(statement.loop->body, threads);
+  }
+}
+
+class Recount {
+ public:
+  Recount(const Kernel& kernel, const BarrierFact& fact) : kernel_(kernel), fact_(fact) {}
+
+  void check_arrivals(const std::map<std::string, int>& roles) const {
+    const int cluster = kernel_.cluster[0] * kernel_.cluster[1] * kernel_.cluster[2];
+    int64_t sum = 0;
+    std::string terms;
+    for (const auto& part : fact_.arrive) {
+      const std::string who = part.role.empty() ? "the block" : "role '" + part.role + "'";
+      int available = total_threads(kernel_);
+      if (!part.role.empty()) {
+        const auto role = roles.find(part.role);
+        if (role == roles.end())
+          fail(fmt::format("role '{}' shall arrive, but the kernel has no such role", part.role));
+        available = role->second;
+      }
+      if (part.arrivals < 1 || part.arrivals > available)
+        fail(fmt::format("{} shall arrive {} times a phase, but has {} threads", who, part.arrivals,
+                         available));
+      if (part.blocks < 1 || part.blocks > cluster)
+        fail(fmt::format("{} blocks shall arrive, but a cluster has {}", part.blocks, cluster));
+      sum += int64_t{part.arrivals} * part.blocks;
+      terms += fmt::format("{}{} {}{}", terms.empty() ? "" : " + ", who, part.arrivals,
+                           part.blocks > 1 ? fmt::format(" x {} blocks", part.blocks) : "");
+    }
+    if (sum != fact_.arrivals)
+      fail(fmt::format("it is initialised for {} arrivals a phase, but {} = {} arrive; its phases would {}",
+                       fact_.arrivals, terms.empty() ? "nobody" : terms, sum,
+                       sum < fact_.arrivals ? "never end" : "end too early"));
+    if (fact_.arrivals < 1 || fact_.arrivals > kMostCount)
+      fail(fmt::format("{} arrivals a phase; an mbarrier counts from 1 to {}", fact_.arrivals, kMostCount));
+  }
+
+  void check_bytes() const {
+    const int cluster = kernel_.cluster[0] * kernel_.cluster[1] * kernel_.cluster[2];
+    int64_t sum = 0;
+    std::string terms;
+    for (const auto& copy : fact_.copies) {
+      if (copy.bytes <= 0 || copy.bytes % 16 != 0)
+        fail(fmt::format("a copy of '{}' has {} bytes; copies move a multiple of 16 bytes", copy.tensor,
+                         copy.bytes));
+      if (copy.boxes < 1 || copy.blocks < 1 || copy.blocks > cluster)
+        fail(fmt::format("a copy of '{}' comes as {} boxes from {} blocks, but a cluster has {}", copy.tensor,
+                         copy.boxes, copy.blocks, cluster));
+      sum += copy.bytes * copy.boxes * copy.blocks;
+      terms += fmt::format("{}'{}' {}{}{}", terms.empty() ? "" : " + ", copy.tensor, copy.bytes,
+                           copy.boxes > 1 ? fmt::format(" x {} boxes", copy.boxes) : "",
+                           copy.blocks > 1 ? fmt::format(" x {} blocks", copy.blocks) : "");
+    }
+    if (sum != fact_.bytes_per_phase)
+      fail(fmt::format("{} bytes a phase are announced, but {} = {} bytes arrive; its phases would {}",
+                       fact_.bytes_per_phase, terms.empty() ? "no copies" : terms, sum,
+                       sum < fact_.bytes_per_phase ? "never end" : "end too early"));
+    if (sum > kMostCount) fail(fmt::format("{} bytes a phase; an mbarrier counts up to {}", sum, kMostCount));
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw IrError("barrier '" + fact_.name + "': " + what, fact_.where);
+  }
+
+  const Kernel& kernel_;
+  const BarrierFact& fact_;
+};
+
+}  // namespace
+
+void check_barriers(const Kernel& kernel) {
+  if (kernel.barriers.empty()) return;
+  std::map<std::string, int> roles;
+  collect_roles(kernel.body, roles);
+  for (const auto& fact : kernel.barriers) {
+    const Recount recount(kernel, fact);
+    recount.check_arrivals(roles);
+    recount.check_bytes();
+  }
+}
+
+}  // namespace rose::ir::verifier

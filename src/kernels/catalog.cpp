@@ -1,0 +1,55 @@
+#include "kernels/catalog.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "ir/small_float.h"
+#include "kernels/norm/rms_norm.h"
+
+namespace rose::kernels {
+
+std::span<const CatalogEntry> catalog() {
+  static const std::vector<CatalogEntry> entries{
+      rms_norm_entry(),
+  };
+  return entries;
+}
+
+const CatalogEntry& catalog_entry(std::string_view name) {
+  std::string names;
+  for (const auto& e : catalog()) {
+    if (e.name == name) return e;
+    names += (names.empty() ? "" : ", ") + e.name;
+  }
+  throw KernelError(fmt::format("no kernel '{}'; the kernels are {}", name, names));
+}
+
+const runtime::Program& program(runtime::Context& context, std::string_view kernel, const std::string& spec,
+                                const std::function<ir::Kernel(const ir::Target&)>& record) {
+  ir::Target target = runtime::target_of(context.properties());
+  runtime::ProgramKey key(kernel, spec, ir::to_string(target), runtime::generator_version());
+  return context.cache().get(key, [&] { return runtime::compile(record(target)); });
+}
+
+runtime::Buffer random_buffer(runtime::Context& context, ir::Type dtype, int64_t count, uint64_t seed) {
+  size_t width = static_cast<size_t>(dtype.bits() / 8);
+  std::vector<uint8_t> bytes(static_cast<size_t>(count) * width);
+  uint64_t state = seed * 0x9e3779b97f4a7c15ull + 1;
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    uint64_t bits = state >> 33;
+    double value = static_cast<double>(bits) / (1u << 30) - 1.0;
+    uint64_t pattern = bits;
+    if (dtype.is_float() && dtype.bits() >= 16) pattern = ir::constant(dtype, value).bits;
+    else if (dtype == ir::e4m3) pattern = (bits & 0x80) | (bits % 0x38);  // below one in size
+    else if (dtype == ir::e5m2) pattern = (bits & 0x80) | (bits % 0x3c);
+    std::memcpy(&bytes[i * width], &pattern, width);
+  }
+  runtime::Buffer buffer = context.device().allocate(bytes.size());
+  context.stream().upload(buffer, bytes.data(), bytes.size());
+  context.stream().synchronize();
+  return buffer;
+}
+
+}  // namespace rose::kernels
