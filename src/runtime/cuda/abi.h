@@ -119,8 +119,8 @@ enum LaunchAttributeId : int {
   kLaunchProgrammaticSerialization = 6,
 };
 
-// CUlaunchAttributeValue, 64 bytes; only the members in use.
-union LaunchAttributeValue {
+// CUlaunchAttributeValue, 64 bytes; only the members in use. Others hold pointers, hence the alignment.
+union alignas(8) LaunchAttributeValue {
   char pad[64];
   int cooperative;
   struct {
