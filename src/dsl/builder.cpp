@@ -9,7 +9,19 @@ namespace {
 
 thread_local Builder* active = nullptr;  // kernels record in parallel, one on each thread
 
+bool inside_dsl(const SourceLine& where) {
+  // File names come from the compiler and are few: remember the last answer.
+  thread_local const char* last = nullptr;
+  thread_local bool answer = false;
+  if (where.file != last) last = where.file, answer = !*where.file || std::string_view(where.file).find("/dsl/") != std::string_view::npos;
+  return answer;
+}
+
 }  // namespace
+
+LineScope::LineScope(SourceLine where) : saved_(Builder::current().kernel_line) {
+  if (!inside_dsl(where)) Builder::current().kernel_line = where;
+}
 
 Builder::Builder(std::string name, const Target& target) : outer_(active) {
   bool symbol = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; });
@@ -51,12 +63,16 @@ ir::Operand Builder::emit_one(const ir::Row& row, Type type, Type result, std::v
 }
 
 void Builder::append(ir::Instruction instruction) {
+  if (inside_dsl(instruction.where)) instruction.where = kernel_line;
   if (instruction.row->minimum_version(kernel.target) == 0)
     throw IrError(fmt::format("'{}' does not exist on {}", instruction.row->name, ir::to_string(kernel.target)), instruction.where);
   blocks_.back()->emplace_back(std::move(instruction));
 }
 
-void Builder::append(ir::Statement statement) { blocks_.back()->push_back(std::move(statement)); }
+void Builder::append(ir::Statement statement) {
+  if (inside_dsl(statement.where)) statement.where = kernel_line;
+  blocks_.back()->push_back(std::move(statement));
+}
 
 void Builder::enter(ir::Block& block, SourceLine) { blocks_.push_back(&block); }
 

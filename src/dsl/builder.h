@@ -59,6 +59,9 @@ class Builder {
   // The recorded kernel. Throws IrError if a block is still open or an error was remembered.
   ir::Kernel finish();
 
+  // The line of the kernel that is being worked on, for instructions that the dsl room itself records.
+  SourceLine kernel_line;
+
   // Address of the block's shared memory, read once at the kernel's start.
   ir::Operand shared_base();
 
@@ -67,6 +70,19 @@ class Builder {
   std::string poison_;
   Builder* outer_;
   ir::Operand shared_base_;
+};
+
+// While one lives, instructions that the dsl room records count as recorded at this line of the kernel. A line inside
+// the dsl room itself changes nothing: the kernel's own line stays.
+class LineScope {
+ public:
+  explicit LineScope(SourceLine where);
+  ~LineScope() { Builder::current().kernel_line = saved_; }
+  LineScope(const LineScope&) = delete;
+  LineScope& operator=(const LineScope&) = delete;
+
+ private:
+  SourceLine saved_;
 };
 
 }  // namespace rose::dsl

@@ -135,6 +135,7 @@ Pack Frag::at(const Chunk& chunk) const {
   for (auto [source, version] : n.sources)
     if (builder().store_version(source) != version)
       throw IrError("this streamed fragment reads a tensor that was stored to since; keep() the fragment before the store", n.where);
+  LineScope line(n.where);
   n.cached = n.compute(chunk);
   n.cached_serial = chunk.serial;
   return n.cached;
@@ -144,6 +145,7 @@ Frag make_fragment(Type type, const RowLayout& layout, std::vector<std::pair<int
                    std::function<Pack(const Chunk&)> compute) {
   auto node = std::make_shared<Frag::Node>();
   node->type = type, node->layout = layout, node->sources = std::move(sources), node->where = where;
+  LineScope line(where);
   if (layout.resident) for_each_chunk(layout, [&](const Chunk& c) { node->values.push_back(compute(c)); });
   else node->compute = std::move(compute);
   return Frag(std::move(node));
@@ -157,6 +159,7 @@ Frag load(const Tensor& row, const RowLayout& layout, Location where) {
 }
 
 void store(const Tensor& row, const Frag& value, Location where) {
+  LineScope line(line_of(where));
   Frag converted = value.type() == row.dtype ? value : to(row.dtype, value, where);
   const RowLayout& l = value.layout();
   for_each_chunk(l, [&](const Chunk& c) {
@@ -168,6 +171,7 @@ void store(const Tensor& row, const Frag& value, Location where) {
 }
 
 Frag keep(Block& block, const Frag& value, Location where) {
+  LineScope line(line_of(where));
   const RowLayout& l = value.layout();
   if (l.resident) return value;
   // Each thread reads back what it wrote itself: no barrier is needed.
@@ -248,6 +252,7 @@ std::pair<Frag, Frag> deinterleave(const Tensor& row, const RowLayout& half, Loc
 
 void store_interleaved(const Tensor& row, const Frag& even, const Frag& odd, Location where) {
   same_layout(even, odd, where);
+  LineScope line(line_of(where));
   const RowLayout& l = even.layout();
   for_each_chunk(l, [&](const Chunk& c) {
     Pack e = even.at(c), o = odd.at(c), both;

@@ -110,6 +110,7 @@ std::vector<Val> across_warps(Block& block, const std::vector<Val>& values, cons
 }
 
 std::vector<Val> reduce(Block& block, const std::vector<Frag>& frags, const Combine& combine, double identity, Location where) {
+  LineScope line(line_of(where));
   const RowLayout& l = frags[0].layout();
   std::vector<Accumulator> accumulators;
   for (const Frag& f : frags) accumulators.emplace_back(f, combine, identity);

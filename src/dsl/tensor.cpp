@@ -73,6 +73,7 @@ Tensor Tensor::operator()(const Arg& i) const {
     t.offset += ir::constant_int(i.as(s64)) * stride.size * element_bytes();
     return t;
   }
+  LineScope line(i.where());
   Val index = widen(i);
   Val elements = stride.is_static() ? index * (stride.size * element_bytes()) : index * stride.value * element_bytes();
   t.base = as_address(base, elements);
@@ -104,6 +105,7 @@ Tensor Tensor::split_last(int64_t inner) const {
 
 Pack load_pack(const Tensor& t, const std::optional<Val>& elements, int64_t constant, int count,
                const std::optional<Val>& valid, const char* row_name, Location where) {
+  LineScope line(line_of(where));
   auto [base, bytes] = address_of(t, elements, constant);
   auto [type, total] = registers_for(t.dtype, count);
   const ir::Row& row = ir::operation(row_name ? row_name : t.shared ? "ld.shared" : "ld.global");
@@ -126,6 +128,7 @@ Pack load_pack(const Tensor& t, const std::optional<Val>& elements, int64_t cons
 
 void store_pack(const Tensor& t, const std::optional<Val>& elements, int64_t constant, const Pack& values,
                 const std::optional<Val>& valid, const char* row_name, Location where) {
+  LineScope line(line_of(where));
   auto [base, bytes] = address_of(t, elements, constant);
   const ir::Row& row = ir::operation(row_name ? row_name : t.shared ? "st.shared" : "st.global");
   Type type = values.at(0).type();

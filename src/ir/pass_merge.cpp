@@ -49,8 +49,10 @@ class Merger {
     auto put = [&](const void* data, size_t size) { key.append(static_cast<const char*>(data), size); };
     put(&i.row, sizeof i.row);
     Type result = kernel_.registers[i.results[0]].type;
-    put(&i.type, sizeof i.type), put(&result, sizeof result);
-    for (const Operand& o : i.operands) put(&o.reg, sizeof o.reg), put(&o.bits, sizeof o.bits), put(&o.type, sizeof o.type);
+    // Member by member: the padding of a Type has no value.
+    auto put_type = [&](Type t) { put(&t.scalar, sizeof t.scalar), put(&t.lanes, sizeof t.lanes); };
+    put_type(i.type), put_type(result);
+    for (const Operand& o : i.operands) put(&o.reg, sizeof o.reg), put(&o.bits, sizeof o.bits), put_type(o.type);
     for (int64_t a : i.attributes) put(&a, sizeof a);
     return key;
   }
