@@ -39,7 +39,9 @@ std::optional<uint32_t> token_id(const MetaData& metadata, std::initializer_list
 std::vector<int32_t> token_types(const MetaData& metadata) {
   std::vector<int32_t> types;
   const std::string key = ggml("token_type");
-  for (int64_t type : metadata.integers(key)) {
+  const std::vector<int64_t> stored = metadata.integers(key);
+  types.reserve(stored.size());
+  for (int64_t type : stored) {
     if (type < 0 || type > std::numeric_limits<int32_t>::max()) {
       fail(metadata.file(), "key " + quote_name(key), "holds {}, which is no token type", type);
     }

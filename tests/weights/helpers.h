@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,19 @@ inline std::vector<float> golden_values(size_t count, uint64_t seed = 77) {
   for (float& value : values)
     value = static_cast<float>(static_cast<int>(lcg.next() & 0xffffff) - (1 << 23)) / (1 << 22);
   return values;
+}
+
+// Lines of golden.txt that start with `kind`, split at blanks.
+inline std::vector<std::vector<std::string>> golden(const std::string& kind) {
+  std::ifstream file(kDataFolder / "golden.txt");
+  std::vector<std::vector<std::string>> cases;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::vector<std::string> fields;
+    for (std::string word; words >> word;) fields.push_back(word);
+    if (fields.at(0) == kind) cases.push_back(fields);
+  }
+  return cases;
 }
 
 // Runs `action`, which must throw WeightsError, and gives the message.

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <sstream>
 
 #include "helpers.h"
 #include "weights/blocks.h"
@@ -31,19 +30,6 @@ std::string to_hex(std::span<const std::byte> bytes) {
   std::string hex;
   for (std::byte byte : bytes) hex += fmt::format("{:02x}", static_cast<int>(byte));
   return hex;
-}
-
-// Lines of golden.txt that start with `kind`, split at blanks.
-std::vector<std::vector<std::string>> golden(const std::string& kind) {
-  std::ifstream file(kDataFolder / "golden.txt");
-  std::vector<std::vector<std::string>> cases;
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line);
-    std::vector<std::string> fields;
-    for (std::string word; words >> word;) fields.push_back(word);
-    if (fields.at(0) == kind) cases.push_back(fields);
-  }
-  return cases;
 }
 
 std::vector<float> decoded(Format format, std::span<const std::byte> blocks) {

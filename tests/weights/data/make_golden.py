@@ -7,6 +7,7 @@ golden.txt has one line a case:
     dequantize FORMAT HEX_OF_BLOCKS HEX_OF_FLOATS        one or two random blocks and their float32 values
     dequantize_hash FORMAT BLOCKS HASH                   the same for many blocks that golden_blocks() makes on both sides
     quantize FORMAT HEX_OF_BLOCKS                        the encoding of golden_values()
+    name ARCHITECTURE HUGGING_FACE_NAME GGUF_NAME        what gguf calls a tensor of a decoder ("-": it has none such)
 golden.gguf and golden.safetensors are small files with every kind of content, as the packages write them.
 """
 import pathlib
@@ -72,6 +73,15 @@ for index, name in enumerate(HALVES):
 for name in ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "MXFP4", "BF16"]:
     encoded = gguf.quants.quantize(golden_values(128), Type[name])
     lines.append(f"quantize {name} {encoded.tobytes().hex()}")
+PARTS = ["input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm",
+         "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.qkv_proj", "self_attn.o_proj",
+         "self_attn.q_norm", "self_attn.k_norm", "mlp.gate_proj", "mlp.up_proj", "mlp.gate_up_proj", "mlp.down_proj"]
+NAMES = ["model.embed_tokens", "model.norm", "lm_head"] + [f"model.layers.12.{part}" for part in PARTS]
+for architecture in ["LLAMA", "QWEN2", "QWEN3", "GEMMA2", "GEMMA3", "PHI3"]:
+    architecture = gguf.MODEL_ARCH[architecture]
+    names = gguf.get_tensor_name_map(architecture, 13)
+    for name in NAMES:
+        lines.append(f"name {gguf.MODEL_ARCH_NAMES[architecture]} {name} {names.get_name(name) or '-'}")
 (HERE / "golden.txt").write_text("\n".join(lines) + "\n")
 
 writer = gguf.GGUFWriter(HERE / "golden.gguf", "llama")
