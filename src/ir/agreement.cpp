@@ -181,8 +181,7 @@ Agreement Agreements::compare(const Instruction& i) const {
       comparison = Comparison::kLe;
   }
   const int64_t group = constant_int(bound) - number->offset;  // the group of threads at the bound
-  if (group < 0 || group > 1024)
-    return number->offset < 0 ? joined : Agreement::kBlock;
+  if (group < 0 || group > 1024) return number->offset < 0 ? joined : Agreement::kBlock;
   const int64_t first = group << number->shift, next = (group + 1) << number->shift;
   Agreement result = Agreement::kBlock;
   switch (comparison) {
@@ -235,12 +234,16 @@ Agreement Agreements::value_of(const Instruction& i) {
         if (const auto number = thread_number(i.operands[0]); number && number->offset == 0)
           return of_groups(number->shift + granularity(constant_int(i.operands[1])));
       return joined;
+    case Semantic::kDiv:  // groups of any size: thread / 96 agrees in a warp
+      if (i.operands[1].is_constant() && constant_int(i.operands[1]) > 0)
+        if (const auto number = thread_number(i.operands[0]); number && number->offset == 0)
+          return of_groups(number->shift + granularity(constant_int(i.operands[1])));
+      return joined;
     default:
       break;
   }
   // Exchanges inside a warp.
-  if (row.name.starts_with("vote.") || row.name.starts_with("redux."))
-    return Agreement::kWarp;
+  if (row.name.starts_with("vote.") || row.name.starts_with("redux.")) return Agreement::kWarp;
   if (row.name.starts_with("bar.red."))
     return row.name.ends_with(".n") ? Agreement::kWarp : Agreement::kBlock;
   if (row.name.starts_with("shfl.")) {

@@ -68,6 +68,8 @@ TEST(Uniformity, WarpOperationNeedsWholeWarps) {
       {[](HandKernel& k) { return k.equal(k.emit("and", u32, {k.tid(), k.constant32(0x1f)}), 0); }, false},
       {[](HandKernel& k) { return k.less(k.emit("sub", u32, {k.tid(), k.constant32(32)}), 64); }, true},
       {[](HandKernel& k) { return k.less(k.emit("sub", u32, {k.tid(), k.constant32(16)}), 64); }, false},
+      {[](HandKernel& k) { return k.equal(k.emit("div", u32, {k.tid(), k.constant32(96)}), 1); }, true},
+      {[](HandKernel& k) { return k.equal(k.emit("div", u32, {k.tid(), k.constant32(80)}), 1); }, false},
       {[](HandKernel& k) { return k.emit("elect.sync", {}, {k.constant32(0xffffffff)}); }, false},
       {[](HandKernel& k) {  // the first lane's value, for all
          const auto first =
