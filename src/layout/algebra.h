@@ -33,7 +33,7 @@ class Tiler {
 std::string to_string(const Tiler& tiler);  // "<3:1,_,(2,4):(1,8)>" for a tuple
 
 // R(c) = a(b(c)) for every coordinate c of b; R has the shape of b with leaves split where a bends.
-// Beyond its size, a is extended along its last mode. Throws where a stride or extent of
+// Beyond its size, coalesced a is extended along its last mode. Throws where a stride or extent of
 // b does not divide into a's modes, or the modes of b together carry from one mode of a into the next.
 // With a tuple, mode by mode; modes of a beyond the tuple stay.
 Layout composition(const Layout& a, const Tiler& b);

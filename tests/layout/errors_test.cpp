@@ -178,6 +178,8 @@ TEST(Errors, CoordinateLayouts) {
 
 TEST(Errors, ThreadValueLayouts) {
   EXPECT_THAT(message_of([] { TvLayout({4, 4}, Layout(16, 1)); }), HasSubstr("two modes (thread, value)"));
+  EXPECT_THAT(message_of([] { TvLayout({4, 4}, Layout({2, 16}, {1, 1})); }), HasSubstr("0 .. 16 of"));
+  EXPECT_THAT(message_of([] { TvLayout({4, 4}, Layout({2, 4}, {-1, 1})); }), HasSubstr("-1 .. 3 of"));
   EXPECT_THAT(message_of([] { TvLayout({4, 4}, Layout({8, 4}, {1, 8})); }),
               HasSubstr("0 .. 31 of the tile (4,4)"));
   EXPECT_THAT(message_of([] { make_tv_layout(Layout({4, 2}, {1, 8}), Layout({1, 2}, {1, 1})); }),

@@ -51,6 +51,10 @@ TEST(Oracle, Product) {
             "((2,3),(5,4)):((5,10),(1,30))");
   EXPECT_EQ(to_string(raked_product(parse("(2,5):(5,1)"), parse("(3,4):(1,3)"))),
             "((3,2),(4,5)):((10,5),(30,1))");
+  EXPECT_EQ(to_string(tile_to_shape(parse("(2,2):(1,2)"), {5, 4})),
+            "((2,3),(2,2)):((1,4),(2,12))");  // rounds up
+  EXPECT_EQ(to_string(tile_to_shape(parse("2:1"), {4, 3})), "((2,2),(1,3)):((1,2),(0,4))");
+  EXPECT_EQ(to_string(blocked_product(parse("2:1"), parse("(3,4):(1,3)"))), "((2,3),(1,4)):((1,2),(0,6))");
   Layout block = parse("(2,2):(4,1)");
   EXPECT_EQ(to_string(zipped_product(block, {2, 3})), "((2,2),(2,3)):((4,1),(1,2))");
   EXPECT_EQ(to_string(tiled_product(block, {2, _})), "((2,2),2,1):((4,1),1,0)");

@@ -82,6 +82,8 @@ TEST(ComposedLayout, SlicesAndTilesAreThePartsOfTheWhole) {
     int64_t m = random.between(0, 31), k = random.between(0, 63);
     ASSERT_EQ(slice({m, _}, whole)(k), whole(m, k));
     ASSERT_EQ(slice({_, k}, whole)(m), whole(m, k));
+    ComposedLayout tile = local_tile(whole, {8, 16}, {m / 8, k / 16});
+    ASSERT_EQ(slice({m % 8, k % 16}, tile)(0), whole(m, k));  // offsets add up
     ASSERT_EQ(local_tile(whole, {8, 16}, {m / 8, k / 16})(m % 8, k % 16), whole(m, k));
     ASSERT_EQ(zipped_divide(whole, {8, 16})({{m % 8, k % 16}, {m / 8, k / 16}}), whole(m, k));
     ASSERT_EQ(logical_divide(whole, {8, 16})({{m % 8, m / 8}, {k % 16, k / 16}}), whole(m, k));

@@ -30,6 +30,12 @@ TEST(TvLayout, FromThreadsAndValues) {
   EXPECT_EQ(layout.owner({3, 6}), (TvLayout::Owner{9, 6}));
 }
 
+TEST(TvLayout, BijectiveMeansEveryElementOnce) {
+  EXPECT_TRUE(TvLayout({4, 4}, Layout({4, 4}, {4, 1})).is_bijective());
+  EXPECT_FALSE(TvLayout({4, 4}, Layout({2, 4}, {1, 2})).is_bijective());  // half of the tile
+  EXPECT_FALSE(TvLayout({4, 4}, Layout({4, 4}, {1, 0})).is_bijective());
+}
+
 TEST(TvLayout, RandomThreadsAndValues) {
   RandomLayouts random(31);
   for (int i = 0; i < 500; ++i) {
@@ -110,6 +116,7 @@ TEST(CoordTensor, TilesNameTheirCoordinatesAndOverhang) {
   int64_t inside = 0;
   for (int64_t i = 0; i < tile.layout.size(); ++i) inside += in_bounds(tile(i), {100, 70});
   EXPECT_EQ(inside, 4 * 6);
+  EXPECT_FALSE(in_bounds({-1, 0}, {4, 4}));
   // All tiles along one axis: TMA coordinates of a k loop.
   CoordTensor row_of_tiles = local_tile(whole, {32, 64}, {1, _});
   EXPECT_EQ(row_of_tiles({0, 0, 1}), (IntTuple{32, 64}));
