@@ -5,22 +5,36 @@
 
 namespace rose::layout {
 
+namespace {
+
+// Calls visit(extent leaf, stride leaf) for all leaves of two congruent tuples. Recursion, instead of lists
+// of leaves, because every layout that is made passes here.
+template <class Visit>
+void for_each_leaf(const IntTuple& shape, const IntTuple& stride, const Visit& visit) {
+  if (!shape.is_tuple()) {
+    visit(shape, stride);
+    return;
+  }
+  for (int i = 0; i < shape.rank(); ++i) for_each_leaf(shape[i], stride[i], visit);
+}
+
+}  // namespace
+
 Layout::Layout(IntTuple shape, IntTuple stride) : shape_(std::move(shape)), stride_(std::move(stride)) {
   if (!congruent(shape_, stride_)) {
     fail(fmt::format("shape {} and stride {} are not congruent", to_string(shape_), to_string(stride_)));
   }
-  for (const IntTuple& extent : leaves(shape_)) {
+  int64_t size = 1;  // computed to know that it fits in 64 bits
+  bool axes = false, plain = false;
+  for_each_leaf(shape_, stride_, [&](const IntTuple& extent, const IntTuple& step) {
     if (!extent.is_int() || extent.value() < 1) {
       fail(
           fmt::format("{}: extent {} is not an integer of at least 1", to_string(shape_), to_string(extent)));
     }
-  }
-  product(shape_);  // the size must fit in 64 bits
-  bool axes = false, plain = false;
-  for (const IntTuple& step : leaves(stride_)) {
+    size = checked_mul(size, extent.value());
     plain |= step.scale() != 0 && step.is_int();
     axes |= step.is_basis();
-  }
+  });
   if (axes && plain) fail(fmt::format("stride {} mixes integers and basis vectors", to_string(stride_)));
 }
 
@@ -47,11 +61,10 @@ int64_t Layout::cosize() const {
 Layout Layout::operator[](int mode) const { return {shape_[mode], stride_[mode]}; }
 
 std::vector<Mode> Layout::modes() const {
-  std::vector<IntTuple> extents = leaves(shape_), steps = leaves(stride_);
   std::vector<Mode> result;
-  for (size_t i = 0; i < extents.size(); ++i) {
-    result.push_back({extents[i].value(), steps[i].scale(), steps[i].axis()});
-  }
+  for_each_leaf(shape_, stride_, [&](const IntTuple& extent, const IntTuple& step) {
+    result.push_back({extent.value(), step.scale(), step.axis()});
+  });
   return result;
 }
 
