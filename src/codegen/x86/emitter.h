@@ -64,6 +64,7 @@ class Emitter {
   Value* from_real(Value* v, ir::Type type);  // the way back, rounded
   Value* float_to_integer(Value* v, ir::Type to, bool nearest);
   Value* integer_to_float(Value* v, ir::Type from, ir::Type to);
+  Value* fence(Value* v);
   Value* f32_from_f16(Value* v);
   Value* f16_from_f32(Value* v);
   Value* bf16_from_f32(Value* v);

@@ -188,6 +188,36 @@ TEST(Convention, SpecialsGridScratchAndScalars) {
   EXPECT_EQ(memory[1], 77);
 }
 
+TEST(Traps, EndTheProcess) {
+  Builder b(host());
+  auto x = b.scalar("x", s64);
+  b.when(b.compare(kLt, x, number(s64, 0)), [&] { b.none("trap", {}); });
+  Runner run(b.kernel);
+  run({5});
+  EXPECT_EXIT(run({static_cast<uint64_t>(-5)}), ::testing::KilledBySignal(SIGILL), "");
+}
+
+// Processors stop the process on these; here they have a result, or at least an end.
+TEST(Traps, DivisionsDoNot) {
+  Builder b(host());
+  auto out = b.pointer("out");
+  auto x = b.scalar("x", s64), y = b.scalar("y", s64);
+  b.store(out, b.one("div", s64, {x, y}), 0);
+  b.store(out, b.one("rem", s64, {x, y}), 8);
+  auto ux = b.one("cvt.u64.s64", u64, {x}), uy = b.one("cvt.u64.s64", u64, {y});
+  b.store(out, b.one("div", u64, {ux, uy}), 16);
+  Runner run(b.kernel);
+  std::array<int64_t, 3> got{};
+  auto lowest = std::numeric_limits<int64_t>::min();
+  run({address(got.data()), static_cast<uint64_t>(lowest), static_cast<uint64_t>(-1)});
+  EXPECT_EQ(got[0], lowest);
+  EXPECT_EQ(got[1], 0);
+  run({address(got.data()), 7, 0});
+  run({address(got.data()), static_cast<uint64_t>(-7), 2});
+  EXPECT_EQ(got[0], -3);
+  EXPECT_EQ(got[1], -1);
+}
+
 TEST(Errors, NameTheOperationItsTypeAndItsLine) {
   auto message = [](const ir::Kernel& kernel) -> std::string {
     try {
