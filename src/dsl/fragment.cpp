@@ -13,6 +13,7 @@ Builder& builder() { return Builder::current(); }
 bool gpu() { return builder().kernel.target.is_gpu(); }
 
 constexpr int64_t kResidentElements = 64;  // of one thread; as f32 they take a quarter of its registers
+constexpr int64_t kRegisterFile = 65536;   // of a multiprocessor, 32 bits each
 constexpr int kStreams = 4;                // accesses in flight of a streamed walk
 
 std::vector<std::pair<int, int>> joined(const Frag& a, const Frag& b) {
@@ -103,7 +104,7 @@ int64_t RowLayout::chunks() const {
   return (length + turn - 1) / turn;
 }
 
-RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int element_bytes) {
+RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int element_bytes, int64_t multiple) {
   if (length <= 0) throw IrError(fmt::format("a row of {} elements", length));
   RowLayout l;
   l.length = length, l.group = group;
@@ -112,10 +113,12 @@ RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int el
     return l;
   }
   l.vector = std::max(1, 16 / element_bytes);
-  while (length % l.vector) l.vector /= 2;
+  while (length % l.vector || multiple % l.vector) l.vector /= 2;
   // Short rows: smaller accesses, so that more threads of the group take part.
   while (l.vector > 1 && static_cast<int64_t>(l.vector) * group.size > length) l.vector /= 2;
-  l.resident = l.chunks() * l.vector <= kResidentElements;
+  // At most half of the registers that a thread of so large a block can have.
+  int64_t most = std::min<int64_t>(kResidentElements, kRegisterFile / block.threads() / 2);
+  l.resident = l.chunks() * l.vector <= most;
   return l;
 }
 
@@ -158,16 +161,25 @@ Frag load(const Tensor& row, const RowLayout& layout, Location where) {
                        [=](const Chunk& c) { return load_pack(row, c.offset, c.constant, c.lanes, c.valid, nullptr, where); });
 }
 
-void store(const Tensor& row, const Frag& value, Location where) {
+void store(const Tensor& row, const Frag& value, Location where) { store_together({{row, value}}, where); }
+
+void store_together(const std::vector<RowStore>& stores, Location where) {
   LineScope line(line_of(where));
-  Frag converted = value.type() == row.dtype ? value : to(row.dtype, value, where);
-  const RowLayout& l = value.layout();
+  std::vector<Frag> converted;
+  for (const auto& [row, value] : stores) {
+    same_layout(stores.at(0).value, value, where);
+    converted.push_back(value.type() == row.dtype ? value : to(row.dtype, value, where));
+  }
+  const RowLayout& l = stores.at(0).value.layout();
   for_each_chunk(l, [&](const Chunk& c) {
     std::optional<Val> valid = c.valid;
     if (l.group.valid) valid = valid ? *valid & *l.group.valid : *l.group.valid;
-    store_pack(row, c.offset, c.constant, converted.at(c), valid, nullptr, where);
+    std::vector<Pack> packs;
+    for (const Frag& f : converted) packs.push_back(f.at(c));
+    for (size_t i = 0; i < packs.size(); ++i) store_pack(stores[i].row, c.offset, c.constant, packs[i], valid, nullptr, where);
   });
-  if (!l.resident) ++builder().store_version(row.source);
+  if (!l.resident)
+    for (const auto& s : stores) ++builder().store_version(s.row.source);
 }
 
 Frag keep(Block& block, const Frag& value, Location where) {
@@ -208,6 +220,15 @@ Frag map_index(const Frag& a, const std::function<Val(Val, Val)>& f, Location wh
     }
     return out;
   });
+}
+
+Val lane_numbers(Type type, int lanes) {
+  if (lanes == 1) return literal(type, 0);
+  static const ir::Row& row = ir::operation("concat");
+  std::vector<ir::Operand> numbers;
+  for (int i = 0; i < lanes; ++i) numbers.push_back(literal(type, i).operand());
+  Type wide = type.with_lanes(lanes);
+  return Val(builder().emit_one(row, wide, wide, std::move(numbers), {}, {}));
 }
 
 Frag to(Type type, const Frag& a, Location where) {

@@ -40,8 +40,10 @@ struct RowLayout {
   int64_t chunks() const;        // turns of the group over the row, the last perhaps not full
 };
 
-// The layout of rows of `length` elements whose widest element has `element_bytes` bytes.
-RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int element_bytes);
+// The layout of rows of `length` elements whose widest element has `element_bytes` bytes. Accesses are as wide as the
+// alignment of the rows allows: each row begins at a multiple of `multiple` elements (0: of its length, as in a
+// contiguous tensor), in memory whose start is aligned to 16 bytes.
+RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int element_bytes, int64_t multiple = 0);
 
 // One access of one thread: elements [start, start + lanes) of the row.
 struct Chunk {
@@ -69,6 +71,10 @@ class Frag {
 
 Frag load(const Tensor& row, const RowLayout& layout, Location where = Location::current());  // row: rank 1, contiguous
 void store(const Tensor& row, const Frag& value, Location where = Location::current());
+// Several stores in one walk: of each access, all values are computed before the first is stored. So the rows may be
+// those that the values were loaded from, also on x86. The fragments have equal layouts.
+struct RowStore { Tensor row; Frag value; };
+void store_together(const std::vector<RowStore>& stores, Location where = Location::current());
 Frag keep(Block& block, const Frag& value, Location where = Location::current());
 
 // Element by element. `f` sees one value (of any number of lanes) and returns one.
@@ -84,6 +90,8 @@ Frag operator*(const Frag& a, const Val& b);
 Frag operator*(const Frag& a, double b);
 // Values numbered by their place in the row: f(value, s64 index of its first element; lanes count up).
 Frag map_index(const Frag& a, const std::function<Val(Val value, Val index)>& f, Location where = Location::current());
+// 0, 1, 2, … in the lanes of a value: what to add to map_index's index. A scalar 0 for one lane.
+Val lane_numbers(Type type, int lanes);
 
 // Over all elements of the row; the result is the same in every thread of the group. The order of the sum depends on
 // the layout alone. A group larger than a warp meets at a barrier: all threads of the block must call together.

@@ -132,7 +132,8 @@ void store_pack(const Tensor& t, const std::optional<Val>& elements, int64_t con
   auto [base, bytes] = address_of(t, elements, constant);
   const ir::Row& row = ir::operation(row_name ? row_name : t.shared ? "st.shared" : "st.global");
   Type type = values.at(0).type();
-  if (type.scalar != t.dtype.scalar)
+  bool byte = type == u8 && t.dtype.bits() == 8;  // how one 8-bit value leaves a conversion on a GPU
+  if (type.scalar != t.dtype.scalar && !byte)
     throw IrError(fmt::format("store of {} values to '{}', which holds {}", ir::to_string(type), t.name, ir::to_string(t.dtype)), line_of(where));
   int total = static_cast<int>(values.size());
   int per_access = gpu() ? std::min(4, std::max(1, 128 / std::max(type.bits(), 8))) : 1;

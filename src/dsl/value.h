@@ -66,6 +66,7 @@ class Var {
   Var(const Var& other, Location where = Location::current());                   // a new variable with its value
   Var& operator=(const Var& other);
   Var& operator=(const Arg& value);
+  Var& operator=(const Val& value) { return *this = Arg(value); }
   Var& operator+=(const Arg& value);
   Var& operator-=(const Arg& value);
   Var& operator*=(const Arg& value);

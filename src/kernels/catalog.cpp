@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "ir/small_float.h"
+#include "kernels/gemm/sm90.h"
 #include "kernels/norm/rms_norm.h"
 
 namespace rose::kernels {
@@ -12,6 +13,7 @@ namespace rose::kernels {
 std::span<const CatalogEntry> catalog() {
   static const std::vector<CatalogEntry> entries{
       rms_norm_entry(),
+      gemm_sm90_entry(),
   };
   return entries;
 }
