@@ -22,96 +22,6 @@ DeviceError too_old(const std::string& what, int branch, int version) {
                                  what, branch, version_text(version)));
 }
 
-// Looks up one function after another; the version is that of the signature in Functions.
-class Loader {
- public:
-  explicit Loader(GetProcAddress get) : get_(get) {}
-
-  template <class Function>
-  void operator()(Function& slot, const char* name, int version) const {
-    void* address = nullptr;
-    const Result result = get_(name, &address, version, kGetProcDefault, nullptr);
-    if (result != kSuccess || !address) {
-      throw too_old(fmt::format("the CUDA driver has no {} of CUDA {}", name, version_text(version)),
-                    kOldestBranch, kOldestVersion);
-    }
-    slot = reinterpret_cast<Function>(address);
-  }
-
- private:
-  GetProcAddress get_;
-};
-
-void load_basics(const Loader& load, Functions& f) {
-  load(f.get_error_name, "cuGetErrorName", 6000);
-  load(f.get_error_string, "cuGetErrorString", 6000);
-  load(f.init, "cuInit", 2000);
-  load(f.driver_get_version, "cuDriverGetVersion", 2020);
-  load(f.device_get, "cuDeviceGet", 2000);
-  load(f.device_get_count, "cuDeviceGetCount", 2000);
-  load(f.device_get_name, "cuDeviceGetName", 2000);
-  load(f.device_total_mem, "cuDeviceTotalMem", 3020);
-  load(f.device_get_attribute, "cuDeviceGetAttribute", 2000);
-  load(f.primary_context_retain, "cuDevicePrimaryCtxRetain", 7000);
-  load(f.primary_context_release, "cuDevicePrimaryCtxRelease", 11000);
-  load(f.context_set_current, "cuCtxSetCurrent", 4000);
-  load(f.context_synchronize, "cuCtxSynchronize", 2000);
-  load(f.context_get_stream_priority_range, "cuCtxGetStreamPriorityRange", 5050);
-}
-
-void load_execution(const Loader& load, Functions& f) {
-  load(f.module_load_data_ex, "cuModuleLoadDataEx", 2010);
-  load(f.module_unload, "cuModuleUnload", 2000);
-  load(f.module_get_function, "cuModuleGetFunction", 2000);
-  load(f.function_load, "cuFuncLoad", 12040);
-  load(f.function_get_attribute, "cuFuncGetAttribute", 2020);
-  load(f.function_set_attribute, "cuFuncSetAttribute", 9000);
-  load(f.launch_kernel_ex, "cuLaunchKernelEx", 11060);
-  load(f.occupancy_blocks, "cuOccupancyMaxActiveBlocksPerMultiprocessor", 6050);
-  load(f.occupancy_clusters, "cuOccupancyMaxActiveClusters", 11070);
-  load(f.stream_create_with_priority, "cuStreamCreateWithPriority", 5050);
-  load(f.stream_destroy, "cuStreamDestroy", 4000);
-  load(f.stream_synchronize, "cuStreamSynchronize", 2000);
-  load(f.stream_query, "cuStreamQuery", 2000);
-  load(f.stream_wait_event, "cuStreamWaitEvent", 3020);
-  load(f.stream_begin_capture, "cuStreamBeginCapture", 10010);
-  load(f.stream_end_capture, "cuStreamEndCapture", 10000);
-  load(f.stream_is_capturing, "cuStreamIsCapturing", 10000);
-  load(f.event_create, "cuEventCreate", 2000);
-  load(f.event_destroy, "cuEventDestroy", 4000);
-  load(f.event_record, "cuEventRecord", 2000);
-  load(f.event_query, "cuEventQuery", 2000);
-  load(f.event_synchronize, "cuEventSynchronize", 2000);
-  load(f.event_elapsed_time, "cuEventElapsedTime", 2000);
-}
-
-void load_memory_and_graphs(const Loader& load, Functions& f) {
-  load(f.memory_get_info, "cuMemGetInfo", 3020);
-  load(f.memory_allocate, "cuMemAlloc", 3020);
-  load(f.memory_free, "cuMemFree", 3020);
-  load(f.memory_host_allocate, "cuMemHostAlloc", 2020);
-  load(f.memory_host_free, "cuMemFreeHost", 2000);
-  load(f.pool_create, "cuMemPoolCreate", 11020);
-  load(f.pool_destroy, "cuMemPoolDestroy", 11020);
-  load(f.pool_set_attribute, "cuMemPoolSetAttribute", 11020);
-  load(f.pool_get_attribute, "cuMemPoolGetAttribute", 11020);
-  load(f.pool_trim_to, "cuMemPoolTrimTo", 11020);
-  load(f.memory_allocate_from_pool, "cuMemAllocFromPoolAsync", 11020);
-  load(f.memory_free_async, "cuMemFreeAsync", 11020);
-  load(f.copy_async, "cuMemcpyAsync", 4000);
-  load(f.copy_to_device_async, "cuMemcpyHtoDAsync", 3020);
-  load(f.copy_to_host_async, "cuMemcpyDtoHAsync", 3020);
-  load(f.fill_bytes_async, "cuMemsetD8Async", 3020);
-  load(f.fill_words_async, "cuMemsetD32Async", 3020);
-  load(f.graph_instantiate, "cuGraphInstantiateWithFlags", 11040);
-  load(f.graph_launch, "cuGraphLaunch", 10000);
-  load(f.graph_exec_update, "cuGraphExecUpdate", 12000);
-  load(f.graph_exec_destroy, "cuGraphExecDestroy", 10000);
-  load(f.graph_destroy, "cuGraphDestroy", 10000);
-  load(f.graph_get_nodes, "cuGraphGetNodes", 10000);
-  load(f.tensor_map_encode_tiled, "cuTensorMapEncodeTiled", 12000);
-}
-
 struct Advice {
   ErrorKind kind;
   const char* text;
@@ -192,6 +102,100 @@ Advice advice_for(Result result) {
     default:
       return {ErrorKind::kInternal, ""};
   }
+}
+
+// Looks up one function after another; the version is that of the signature in Functions.
+class Loader {
+ public:
+  explicit Loader(GetProcAddress get) : get_(get) {}
+
+  template <class Function>
+  void operator()(Function& slot, const char* name, int version) const {
+    void* address = nullptr;
+    const Result result = get_(name, &address, version, kGetProcDefault, nullptr);
+    if (result == kStubLibrary) {
+      throw DeviceError(ErrorKind::kMissingDriver,
+                        fmt::format("no CUDA driver: {}", advice_for(result).text));
+    }
+    if (result != kSuccess || !address) {
+      throw too_old(fmt::format("the CUDA driver has no {} of CUDA {}", name, version_text(version)),
+                    kOldestBranch, kOldestVersion);
+    }
+    slot = reinterpret_cast<Function>(address);
+  }
+
+ private:
+  GetProcAddress get_;
+};
+
+void load_basics(const Loader& load, Functions& f) {
+  load(f.get_error_name, "cuGetErrorName", 6000);
+  load(f.get_error_string, "cuGetErrorString", 6000);
+  load(f.init, "cuInit", 2000);
+  load(f.driver_get_version, "cuDriverGetVersion", 2020);
+  load(f.device_get, "cuDeviceGet", 2000);
+  load(f.device_get_count, "cuDeviceGetCount", 2000);
+  load(f.device_get_name, "cuDeviceGetName", 2000);
+  load(f.device_total_mem, "cuDeviceTotalMem", 3020);
+  load(f.device_get_attribute, "cuDeviceGetAttribute", 2000);
+  load(f.primary_context_retain, "cuDevicePrimaryCtxRetain", 7000);
+  load(f.primary_context_release, "cuDevicePrimaryCtxRelease", 11000);
+  load(f.context_set_current, "cuCtxSetCurrent", 4000);
+  load(f.context_synchronize, "cuCtxSynchronize", 2000);
+  load(f.context_get_stream_priority_range, "cuCtxGetStreamPriorityRange", 5050);
+}
+
+void load_execution(const Loader& load, Functions& f) {
+  load(f.module_load_data_ex, "cuModuleLoadDataEx", 2010);
+  load(f.module_unload, "cuModuleUnload", 2000);
+  load(f.module_get_function, "cuModuleGetFunction", 2000);
+  load(f.function_load, "cuFuncLoad", 12040);
+  load(f.function_get_attribute, "cuFuncGetAttribute", 2020);
+  load(f.function_set_attribute, "cuFuncSetAttribute", 9000);
+  load(f.launch_kernel_ex, "cuLaunchKernelEx", 11060);
+  load(f.occupancy_blocks, "cuOccupancyMaxActiveBlocksPerMultiprocessor", 6050);
+  load(f.occupancy_clusters, "cuOccupancyMaxActiveClusters", 11070);
+  load(f.stream_create_with_priority, "cuStreamCreateWithPriority", 5050);
+  load(f.stream_destroy, "cuStreamDestroy", 4000);
+  load(f.stream_synchronize, "cuStreamSynchronize", 2000);
+  load(f.stream_query, "cuStreamQuery", 2000);
+  load(f.stream_wait_event, "cuStreamWaitEvent", 3020);
+  load(f.stream_begin_capture, "cuStreamBeginCapture", 10010);
+  load(f.stream_end_capture, "cuStreamEndCapture", 10000);
+  load(f.stream_is_capturing, "cuStreamIsCapturing", 10000);
+  load(f.event_create, "cuEventCreate", 2000);
+  load(f.event_destroy, "cuEventDestroy", 4000);
+  load(f.event_record, "cuEventRecord", 2000);
+  load(f.event_query, "cuEventQuery", 2000);
+  load(f.event_synchronize, "cuEventSynchronize", 2000);
+  load(f.event_elapsed_time, "cuEventElapsedTime", 2000);
+}
+
+void load_memory_and_graphs(const Loader& load, Functions& f) {
+  load(f.memory_get_info, "cuMemGetInfo", 3020);
+  load(f.memory_allocate, "cuMemAlloc", 3020);
+  load(f.memory_free, "cuMemFree", 3020);
+  load(f.memory_host_allocate, "cuMemHostAlloc", 2020);
+  load(f.memory_host_free, "cuMemFreeHost", 2000);
+  load(f.pool_create, "cuMemPoolCreate", 11020);
+  load(f.pool_destroy, "cuMemPoolDestroy", 11020);
+  load(f.pool_set_attribute, "cuMemPoolSetAttribute", 11020);
+  load(f.pool_get_attribute, "cuMemPoolGetAttribute", 11020);
+  load(f.pool_trim_to, "cuMemPoolTrimTo", 11020);
+  load(f.memory_allocate_from_pool, "cuMemAllocFromPoolAsync", 11020);
+  load(f.memory_free_async, "cuMemFreeAsync", 11020);
+  load(f.copy_async, "cuMemcpyAsync", 4000);
+  load(f.copy_to_device_async, "cuMemcpyHtoDAsync", 3020);
+  load(f.copy_to_host_async, "cuMemcpyDtoHAsync", 3020);
+  load(f.fill_bytes_async, "cuMemsetD8Async", 3020);
+  load(f.fill_words_async, "cuMemsetD32Async", 3020);
+  load(f.graph_instantiate, "cuGraphInstantiateWithFlags", 11040);
+  load(f.graph_launch, "cuGraphLaunch", 10000);
+  load(f.graph_exec_update, "cuGraphExecUpdate", 12000);
+  load(f.graph_exec_destroy, "cuGraphExecDestroy", 10000);
+  load(f.graph_destroy, "cuGraphDestroy", 10000);
+  load(f.graph_get_nodes, "cuGraphGetNodes", 10000);
+  load(f.tensor_map_encode_tiled, "cuTensorMapEncodeTiled", 12000);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace rose::runtime::x86 {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kAddressSpace = size_t{1} << 47;  // of a process on x86-64 with four-level pages
 
 void* address_of(DevicePointer p) { return reinterpret_cast<void*>(p.address); }
 
@@ -20,7 +21,7 @@ Buffer HostMemory::allocate(size_t bytes) {
   if (bytes == 0) return {};
   const size_t alignment = bytes >= 2 * kHugePage ? kHugePage : 64;
   void* address = nullptr;
-  if (bytes > SIZE_MAX - alignment || posix_memalign(&address, alignment, bytes) != 0) {
+  if (bytes >= kAddressSpace || posix_memalign(&address, alignment, bytes) != 0) {
     throw DeviceError(ErrorKind::kOutOfMemory,
                       fmt::format("allocating {:.3f} GiB of host memory failed; free memory, or ask for less",
                                   static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0)));
