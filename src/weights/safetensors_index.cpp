@@ -58,7 +58,7 @@ TensorStore open_safetensors_index(const std::filesystem::path& index) {
   std::vector<TensorStore> parts;
   for (auto& [name, wanted] : json.tensors_of_file) {
     const std::filesystem::path shard = index.parent_path() / name;
-    if (!std::filesystem::exists(shard)) {
+    if (std::error_code ignored; !std::filesystem::exists(shard, ignored)) {
       fail(index, "weight_map", "names the file {}, which is missing; fetch the model again",
            quote_name(name));
     }
