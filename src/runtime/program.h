@@ -44,7 +44,8 @@ struct ProgramSource {
 };
 
 /// The entry of an x86 program; one call runs one block. `arguments` holds one 8-byte slot a parameter:
-/// a pointer's address, or a scalar's bits in the low bytes with zeros above.
+/// a pointer's address, or a scalar's bits in the low bytes with zeros above. Behind them stand three more
+/// slots: the grid's size in x, y and z.
 using X86Entry = void (*)(const uint64_t* arguments, int64_t block_x, int64_t block_y, int64_t block_z,
                           void* scratch);
 

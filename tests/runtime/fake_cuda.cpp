@@ -193,10 +193,10 @@ void fill_basics(Functions& f) {
   f.device_get_attribute = attribute;
   f.primary_context_retain = [](ContextHandle* out, DeviceNumber) -> Result {
     if (const Result r = seen("DevicePrimaryCtxRetain")) return r;
-    return give(out, new char);
+    return give(out, &state());  // the driver's own, never deleted
   };
   f.primary_context_release = [](DeviceNumber) -> Result {
-    --state().live_handles;  // the context itself is the driver's
+    --state().live_handles;
     return kSuccess;
   };
   f.context_set_current = [](ContextHandle) -> Result { return outcome("CtxSetCurrent"); };

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "ir/target.h"
 #include "test_support.h"
 
 namespace rose::runtime {
@@ -54,7 +55,7 @@ TEST_P(X86DeviceTest, Properties) {
   EXPECT_EQ(p.processors, GetParam());
   EXPECT_GT(p.memory_bytes, 0u);
   EXPECT_FALSE(p.name.empty());
-  EXPECT_EQ(p.features, host_features());
+  EXPECT_EQ(p.features, ir::host_features().to_string());
 }
 
 TEST_P(X86DeviceTest, RunsEveryBlockOfAGrid) {
@@ -69,6 +70,26 @@ TEST_P(X86DeviceTest, RunsEveryBlockOfAGrid) {
     stream->synchronize();
     for (float v : result) ASSERT_EQ(v, 1.5f);
   }
+}
+
+// The first block: out[0] += the sum of all other arguments, and the grid's size, which stands behind them.
+void sum_arguments(const uint64_t* arguments, int64_t x, int64_t y, int64_t z, void*) {
+  if (x + y + z > 0) return;
+  auto& out = *reinterpret_cast<uint64_t*>(arguments[0]);
+  for (int i = 1; i < 50; ++i) out += arguments[i];
+  out += 10'000 * arguments[50] + 100'000 * arguments[51] + 1'000'000 * arguments[52];
+}
+
+TEST_P(X86DeviceTest, TakesMoreArgumentsThanFitInline) {
+  std::vector<ParameterInfo> parameters = {{"out", Kind::kPointer, 8}};
+  for (int i = 1; i < 50; ++i) parameters.push_back({"v" + std::to_string(i), Kind::kScalar, 8});
+  const auto program = device->load(source_of(sum_arguments, parameters));
+  const Buffer out = device->allocate(8);
+  stream->fill(out, 0, 8);
+  std::vector<Argument> arguments = {out};
+  for (uint64_t i = 1; i < 50; ++i) arguments.push_back(i);
+  stream->launch(*program, Grid{2, 3, 4}, arguments);
+  EXPECT_EQ(*reinterpret_cast<const uint64_t*>(out.pointer().address), 4'320'000u + 49 * 50 / 2);
 }
 
 TEST_P(X86DeviceTest, EmptyGridDoesNothing) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "ir/target.h"
 #include "runtime/x86/host.h"
 #include "runtime/x86/objects.h"
 
@@ -93,7 +94,7 @@ DeviceProperties x86_device_properties(int threads) {
   p.kind = DeviceProperties::Kind::kX86;
   p.name = processor_name();
   p.target = "x86";
-  p.features = host_features();
+  p.features = ir::host_features().to_string();
   p.processors = threads > 0 ? threads : available_processors();
   p.memory_bytes = host_memory_bytes();
   p.l2_bytes = last_level_cache_bytes();

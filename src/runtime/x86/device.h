@@ -23,7 +23,7 @@ using ObjectLoader = std::function<LoadedObject(std::string_view object, std::st
 struct X86DeviceOptions {
   int threads = 0;       // of the pool, the caller's included; 0: what the machine allows this process
   bool pin = true;       // tie the pool's threads to processors where that can only help (see ThreadPool)
-  std::string features;  // what the code generator may use; empty: detected (see host_features)
+  std::string features;  // what the code generator may use; empty: detected (ir::host_features)
   ObjectLoader loader;   // without one, load() throws
   LogFunction log = log_nowhere();
 };
@@ -32,9 +32,5 @@ std::unique_ptr<Device> open_x86_device(X86DeviceOptions options);
 
 /// What this machine is as a device with `threads` threads (0: all that it allows), without starting any.
 DeviceProperties x86_device_properties(int threads = 0);
-
-/// The instruction sets of this machine that generated code may want, by the names of LLVM, in a fixed order:
-/// "avx2,fma,avx512f,…". Chosen by what the processor and the system say, never by its name.
-std::string host_features();
 
 }  // namespace rose::runtime

@@ -1,11 +1,8 @@
 #include "runtime/x86/host.h"
 
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fstream>
-
-#include "runtime/x86/device.h"
 
 namespace rose::runtime {
 namespace {
@@ -32,13 +29,6 @@ uint64_t kilobytes(const std::string& text) {
   return value * 1024;
 }
 
-// AMX registers need a permission of the system (arch_prctl ARCH_REQ_XCOMP_PERM, feature 18), which the
-// process keeps.
-bool system_permits_amx() {
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
 }  // namespace
 
 std::string processor_name() {
@@ -53,33 +43,5 @@ uint64_t last_level_cache_bytes() {
 
 uint64_t host_memory_bytes() { return kilobytes(field("/proc/meminfo", "MemTotal")); }
 uint64_t free_host_memory_bytes() { return kilobytes(field("/proc/meminfo", "MemAvailable")); }
-
-std::string host_features() {
-  std::string list;
-  const auto add = [&](bool present, const char* name) {
-    if (present) list += (list.empty() ? "" : ",") + std::string(name);
-  };
-  // __builtin_cpu_supports also checks that the system saves the registers.
-  __builtin_cpu_init();
-  add(__builtin_cpu_supports("avx2"), "avx2");
-  add(__builtin_cpu_supports("fma"), "fma");
-  add(__builtin_cpu_supports("f16c"), "f16c");
-  add(__builtin_cpu_supports("bmi2"), "bmi2");
-  add(__builtin_cpu_supports("avxvnni"), "avxvnni");
-  add(__builtin_cpu_supports("avx512f"), "avx512f");
-  add(__builtin_cpu_supports("avx512bw"), "avx512bw");
-  add(__builtin_cpu_supports("avx512dq"), "avx512dq");
-  add(__builtin_cpu_supports("avx512vl"), "avx512vl");
-  add(__builtin_cpu_supports("avx512vbmi"), "avx512vbmi");
-  add(__builtin_cpu_supports("avx512vnni"), "avx512vnni");
-  add(__builtin_cpu_supports("avx512bf16"), "avx512bf16");
-  add(__builtin_cpu_supports("avx512fp16"), "avx512fp16");
-  if (__builtin_cpu_supports("amx-tile") && system_permits_amx()) {
-    add(true, "amx-tile");
-    add(__builtin_cpu_supports("amx-bf16"), "amx-bf16");
-    add(__builtin_cpu_supports("amx-int8"), "amx-int8");
-  }
-  return list;
-}
 
 }  // namespace rose::runtime

@@ -29,6 +29,7 @@ class Machine {
   Machine(int threads, bool pin) : pool_(threads, pin), scratch_(static_cast<size_t>(pool_.threads())) {}
 
   int threads() const { return pool_.threads(); }
+  /// `arguments` as the entry wants them, the grid's size included.
   void run(X86Entry entry, const uint64_t* arguments, Grid grid, uint64_t scratch_bytes);
 
  private:

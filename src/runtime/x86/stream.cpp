@@ -80,12 +80,22 @@ void X86Stream::submit(const LaunchPacket& packet) {
   if (grid.blocks() == 0) return;
   const X86Entry entry = static_cast<const X86Program&>(program).entry();
   const uint64_t scratch = program.source().scratch_bytes;
-  if (!capturing_) {
-    machine_->run(entry, packet.slots, grid, scratch);
+  const auto fill_slots = [&](uint64_t* slots) {
+    std::copy_n(packet.slots, packet.count, slots);
+    slots[packet.count] = grid.x;
+    slots[packet.count + 1] = grid.y;
+    slots[packet.count + 2] = grid.z;
+  };
+  constexpr size_t kInline = 32;
+  if (!capturing_ && packet.count + 3 <= kInline) {
+    uint64_t slots[kInline];
+    fill_slots(slots);
+    machine_->run(entry, slots, grid, scratch);
     return;
   }
-  recorded_.emplace_back([machine = machine_, entry, grid, scratch,
-                          slots = std::vector<uint64_t>(packet.slots, packet.slots + packet.count)] {
+  std::vector<uint64_t> slots(packet.count + 3);
+  fill_slots(slots.data());
+  run_or_record([machine = machine_, entry, grid, scratch, slots = std::move(slots)] {
     machine->run(entry, slots.data(), grid, scratch);
   });
 }
