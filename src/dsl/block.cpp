@@ -2,12 +2,22 @@
 
 #include <fmt/format.h>
 
+#include "layout/layout.h"
+
 namespace rose::dsl {
 namespace {
 
 Val special(Builder& builder, ir::Special which) {
   static const ir::Row& row = ir::operation("special");
   return Val(builder.emit_one(row, Type{}, u32, {}, {static_cast<int64_t>(which)}, {}));
+}
+
+void note_layout(ir::Kernel& kernel, const std::string& name, Type dtype, const Shape& shape, const Shape& strides) {
+  std::vector<layout::IntTuple> sizes, steps;
+  for (const Dim& d : shape) sizes.emplace_back(d.size);
+  for (const Dim& d : strides) steps.emplace_back(d.size);
+  kernel.layouts.push_back({fmt::format("{} ({}, shared)", name, ir::to_string(dtype)),
+                            to_string(layout::Layout(layout::IntTuple::tuple(sizes), layout::IntTuple::tuple(steps)))});
 }
 
 }  // namespace
@@ -85,6 +95,7 @@ Tensor Block::shared(std::string name, Type dtype, Shape shape, int alignment) {
   kernel.shared_alignment = std::max(kernel.shared_alignment, alignment);
   int64_t offset = (kernel.shared_bytes + alignment - 1) / alignment * alignment;
   kernel.shared_bytes = offset + (elements * dtype.bits() + 7) / 8;
+  note_layout(kernel, name, dtype, shape, strides);
   Tensor t;
   t.name = std::move(name), t.dtype = dtype, t.shape = std::move(shape), t.strides = std::move(strides);
   t.base = Val(builder_.shared_base()), t.offset = offset, t.source = sources_++, t.shared = true;

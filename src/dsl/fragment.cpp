@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "dsl/fragment_node.h"
+#include "layout/layout.h"
 
 namespace rose::dsl {
 namespace {
@@ -104,13 +105,28 @@ int64_t RowLayout::chunks() const {
   return (length + turn - 1) / turn;
 }
 
+namespace {
+
+// (thread, (element of an access, access)) -> element of the row, once for each layout that differs.
+RowLayout noted(RowLayout l) {
+  layout::Layout map({l.group.size, {l.vector, l.chunks()}}, {l.vector, {1, static_cast<int64_t>(l.group.size) * l.vector}});
+  auto& notes = builder().kernel.layouts;
+  std::string text = to_string(map), name = fmt::format("row of {}: (thread, value) -> element{}", l.length, l.resident ? "" : ", streamed");
+  for (const auto& n : notes)
+    if (n.name == name && n.layout == text) return l;
+  notes.push_back({std::move(name), std::move(text)});
+  return l;
+}
+
+}  // namespace
+
 RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int element_bytes, int64_t multiple) {
   if (length <= 0) throw IrError(fmt::format("a row of {} elements", length));
   RowLayout l;
   l.length = length, l.group = group;
   if (!block.gpu()) {
     l.vector = block.target().vector_bytes() / 4;  // f32 lanes: arithmetic is done in f32
-    return l;
+    return noted(std::move(l));
   }
   l.vector = std::max(1, 16 / element_bytes);
   while (length % l.vector || multiple % l.vector) l.vector /= 2;
@@ -119,7 +135,7 @@ RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int el
   // At most half of the registers that a thread of so large a block can have.
   int64_t most = std::min<int64_t>(kResidentElements, kRegisterFile / block.threads() / 2);
   l.resident = l.chunks() * l.vector <= most;
-  return l;
+  return noted(std::move(l));
 }
 
 void for_each_chunk(const RowLayout& layout, const std::function<void(const Chunk&)>& f) {

@@ -122,6 +122,13 @@ struct BarrierFact {
   SourceLine where;
 };
 
+// A layout that the kernel was written with, for people: `rose kernels show --emit layouts` prints it. Code does not
+// depend on it.
+struct LayoutNote {
+  std::string name;    // "sA", or "row: (thread, value) -> element"
+  std::string layout;  // in CuTe's notation; layout::parse reads it
+};
+
 struct Kernel {
   std::string name;                        // a symbol: letters, digits and '_'
   Target target;
@@ -133,6 +140,7 @@ struct Kernel {
   int shared_alignment = 16;
   bool cooperative = false, pdl = false;
   std::vector<BarrierFact> barriers;
+  std::vector<LayoutNote> layouts;
   std::vector<RegInfo> registers;
   Block body;
 
