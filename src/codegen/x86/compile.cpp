@@ -110,6 +110,12 @@ struct Compilation {
     if (kernel.target.is_gpu())
       throw CodegenError("kernel '" + kernel.name + "' was recorded for " + ir::to_string(kernel.target) +
                          ", not x86");
+    if (kernel.threads != std::array{1, 1, 1} || kernel.cluster != std::array{1, 1, 1})
+      throw CodegenError("kernel '" + kernel.name + "': on x86 a block has one thread and no cluster");
+    for (const auto& parameter : kernel.parameters)
+      if (parameter.kind == ir::Parameter::Kind::kTensorMap)
+        throw CodegenError("kernel '" + kernel.name + "': parameter '" + parameter.name +
+                           "' is a tensor map, which exists on GPUs alone");
     machine = &target_machine(kernel.target.x86);
     module.setTargetTriple(kTriple);
     module.setDataLayout(machine->createDataLayout());

@@ -23,7 +23,8 @@
 //     which has none, becomes +6.
 //   - float -> integer saturates as in PTX; NaN gives 0 in 32- and 64-bit integers and the lowest value in
 //   others.
-//   - ex2, lg2 and tanh are within 2 ulp (lg2 takes subnormal numbers as zero, ex2 may return zero for them); rcp,
+//   - ex2, lg2 and tanh are within 2 ulp (lg2 takes subnormal numbers as zero, ex2 may return zero for them);
+//   rcp,
 //     rsqrt and sqrt are exact operations; sin and cos are within 2e-7 for |x| up to 1e6.
 //   - setp compares as PTX does: every comparison with NaN is false, kNe included. min and max return the
 //   operand that

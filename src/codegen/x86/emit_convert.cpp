@@ -88,20 +88,24 @@ Value* Emitter::from_real(Value* v, ir::Type type) {
   }
 }
 
-// Saturates; see compile.h for NaN.
+// Saturates; see compile.h for NaN. LLVM's own saturating conversions go lane by lane.
 Value* Emitter::float_to_integer(Value* v, ir::Type to, bool nearest) {
   if (nearest) v = call(llvm::Intrinsic::roundeven, {v->getType()}, {v});
   bool is_signed = to.is_signed();
   int bits = to.scalar_bits();
-  if (bits >= 32) {
-    auto id = is_signed ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat;
-    return call(id, {held(to), v->getType()}, {v});
+  double low = is_signed ? -std::ldexp(1.0, bits - 1) : 0, end = std::ldexp(1.0, is_signed ? bits - 1 : bits);
+  auto* c =
+      b_.CreateSelect(b_.CreateFCmp(P::FCMP_OGT, v, real(v, low)), v, real(v, low));  // NaN becomes `low`
+  if (bits < 32) {                                                                    // by way of s32
+    auto* high = real(v, end - 1);
+    c = b_.CreateSelect(b_.CreateFCmp(P::FCMP_OLT, c, high), c, high);
+    return b_.CreateTrunc(b_.CreateFPToSI(c, ints(32, v)), held(to));
   }
-  double low = is_signed ? -std::ldexp(1.0, bits - 1) : 0,
-         high = std::ldexp(1.0, is_signed ? bits - 1 : bits) - 1;
-  v = b_.CreateSelect(b_.CreateFCmp(P::FCMP_OGT, v, real(v, low)), v, real(v, low));  // NaN becomes `low`
-  v = b_.CreateSelect(b_.CreateFCmp(P::FCMP_OLT, v, real(v, high)), v, real(v, high));
-  return b_.CreateTrunc(b_.CreateFPToSI(v, ints(32, v)), held(to));
+  auto* whole = is_signed ? b_.CreateFPToSI(c, held(to)) : b_.CreateFPToUI(c, held(to));
+  auto highest = is_signed ? (~uint64_t{0} >> (65 - bits)) : (~uint64_t{0} >> (64 - bits));
+  whole = b_.CreateSelect(b_.CreateFCmp(P::FCMP_OGE, v, real(v, end)), integer(whole, highest), whole);
+  if (!is_signed) return whole;
+  return b_.CreateSelect(b_.CreateFCmp(P::FCMP_UNO, v, v), integer(whole, 0), whole);
 }
 
 Value* Emitter::integer_to_float(Value* v, ir::Type from, ir::Type to) {
@@ -140,7 +144,8 @@ Value* Emitter::integer_to_float(Value* v, ir::Type from, ir::Type to) {
   return bf16_from_f32(b_.CreateBitCast(odd, f->getType()));
 }
 
-// Keeps LLVM from moving arithmetic into `half`, which it would do by calls and lane by lane. Costs no instruction.
+// Keeps LLVM from moving arithmetic into `half`, which it would do by calls and lane by lane. Costs no
+// instruction.
 Value* Emitter::fence(Value* v) {
   if (features_.avx512_fp16) return v;
   return call(llvm::Intrinsic::arithmetic_fence, {v->getType()}, {v});

@@ -54,8 +54,9 @@ class Object {
 
   template <typename T>
   std::vector<T> table(uint64_t offset, uint64_t size) const {
+    auto bytes = range(offset, size);  // before memory is asked for
     std::vector<T> entries(size / sizeof(T));
-    if (!entries.empty()) std::memcpy(entries.data(), range(offset, size).data(), entries.size() * sizeof(T));
+    if (!entries.empty()) std::memcpy(entries.data(), bytes.data(), entries.size() * sizeof(T));
     return entries;
   }
 

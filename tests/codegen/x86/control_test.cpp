@@ -188,6 +188,33 @@ TEST(Convention, SpecialsGridScratchAndScalars) {
   EXPECT_EQ(memory[1], 77);
 }
 
+TEST(Convert, NotANumberAndTheEndsOfTheRange) {
+  for (const auto& target : runnable_targets()) {
+    Builder b(target);
+    auto in = b.pointer("in"), out = b.pointer("out");
+    auto v = b.load(f32.with_lanes(4), in);
+    const ir::Type types[] = {ir::s8, ir::u8, ir::s16, ir::u16, ir::s32, u32, s64, u64};
+    for (int i = 0; i < 8; ++i) {
+      auto wide = b.one("cvt." + to_string(types[i]) + ".f32", types[i].with_lanes(4), {v});
+      if (types[i] != s64) wide = b.one("cvt.s64." + to_string(types[i]), s64.with_lanes(4), {wide});
+      b.store(out, wide, 32 * i);
+    }
+    std::array<float, 4> values{std::nanf(""), INFINITY, -INFINITY, -1.75f};
+    std::array<std::array<int64_t, 4>, 8> got;
+    Runner(b.kernel)({address(values.data()), address(got.data())});
+    constexpr int64_t kLow = std::numeric_limits<int64_t>::min(), kHigh = std::numeric_limits<int64_t>::max();
+    std::array<std::array<int64_t, 4>, 8> want{{{-128, 127, -128, -1},
+                                                {0, 255, 0, 0},
+                                                {-32768, 32767, -32768, -1},
+                                                {0, 65535, 0, 0},
+                                                {0, 2147483647, -2147483648, -1},
+                                                {0, 4294967295, 0, 0},
+                                                {0, kHigh, kLow, -1},
+                                                {0, -1, 0, 0}}};
+    EXPECT_EQ(got, want) << to_string(target);
+  }
+}
+
 TEST(Traps, EndTheProcess) {
   Builder b(host());
   auto x = b.scalar("x", s64);
@@ -248,6 +275,9 @@ TEST(Errors, NameTheOperationItsTypeAndItsLine) {
   scope.when(scope.compare(kGt, n, number(s64, 0)), [&] { inner = scope.load(f32, out); });
   scope.store(out, inner);
   EXPECT_NE(message(scope.kernel).find("uses a register where it has no value"), std::string::npos);
+  Builder threads(host());
+  threads.kernel.threads = {32, 1, 1};
+  EXPECT_NE(message(threads.kernel).find("one thread"), std::string::npos);
   Builder other(ir::parse_target("sm_90a"));
   EXPECT_NE(message(other.kernel).find("sm_90a"), std::string::npos);
 }
