@@ -1,0 +1,68 @@
+// A cursor over JSON text for the parts of a tokenizer.json that are too large to become a tree first.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace rose::text {
+
+/// Reads forward through a document that is valid UTF-8. Every method throws TextError with the byte offset and
+/// the name of the document for anything that is not what was asked for.
+class JsonScanner {
+ public:
+  /// `offset`: where `text` begins in the document, for messages.
+  JsonScanner(std::string_view text, std::string_view document, size_t offset = 0)
+      : text_(text), document_(document), offset_(offset) {}
+
+  /// The first character of the next value or token, 0 at the end.
+  char peek();
+  bool accept(char c);
+  void expect(char c);
+  /// A decoded string: a view into the document, or into `buffer` if it had escapes.
+  std::string_view string(std::string& buffer);
+  uint32_t unsigned_integer();
+  double number();
+  bool boolean();
+  /// Skips a value of any kind (at most 100 deep) and returns its text.
+  std::string_view value();
+  /// Offset in the document.
+  size_t offset() const { return offset_ + at_; }
+  [[noreturn]] void fail(std::string_view what) const;
+
+  /// member(key) must read the value.
+  template <typename Member>
+  void object(Member member) {
+    std::string buffer;
+    expect('{');
+    if (accept('}')) return;
+    do {
+      std::string_view key = string(buffer);
+      expect(':');
+      member(key);
+    } while (accept(','));
+    expect('}');
+  }
+  /// element() must read one element.
+  template <typename Element>
+  void array(Element element) {
+    expect('[');
+    if (accept(']')) return;
+    do element();
+    while (accept(','));
+    expect(']');
+  }
+
+ private:
+  void skip_space();
+  std::string_view escaped_string(size_t begin, std::string& buffer);
+  uint32_t hex4();
+  void skip_string();
+
+  std::string_view text_;
+  std::string_view document_;
+  size_t offset_;
+  size_t at_ = 0;
+};
+
+}  // namespace rose::text

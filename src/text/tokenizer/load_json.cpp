@@ -1,0 +1,257 @@
+// Reading a tokenizer.json. The vocabulary and the merges are most of the file, so they are read by a cursor
+// straight into flat tables; the other sections are small and become a JSON tree first.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "text/tokenizer/bpe.h"
+#include "text/tokenizer/byte_level.h"
+#include "text/tokenizer/json_fields.h"
+#include "text/tokenizer/json_scanner.h"
+#include "text/tokenizer/parts_json.h"
+#include "text/tokenizer/tokenizer.h"
+#include "text/tokenizer/unigram.h"
+#include "text/tokenizer/wordpiece.h"
+#include "text/unicode/utf8.h"
+
+namespace rose::text {
+namespace {
+
+using nlohmann::json;
+constexpr std::string_view kDocument = "tokenizer.json";
+
+/// The members of an object as unparsed text.
+class Sections {
+ public:
+  Sections(std::string_view text, size_t offset, std::string name) : name_(std::move(name)) {
+    JsonScanner scanner(text, kDocument, offset);
+    scanner.object([&](std::string_view key) {
+      std::string copy(key);
+      scanner.peek();
+      size_t begin = scanner.offset();
+      members_[copy] = {scanner.value(), begin};
+    });
+    if (scanner.peek() != '\0') scanner.fail("text behind the end");
+  }
+
+  bool has(const std::string& key) const {
+    auto found = members_.find(key);
+    return found != members_.end() && found->second.text != "null";
+  }
+  JsonScanner scan(const std::string& key) const {
+    auto found = members_.find(key);
+    if (found == members_.end()) throw TextError(fmt::format("tokenizer.json: {}{} is missing", name_, key));
+    return {found->second.text, kDocument, found->second.offset};
+  }
+  /// The section as a tree; null if it is missing.
+  json tree(const std::string& key) const {
+    auto found = members_.find(key);
+    if (found == members_.end()) return nullptr;
+    json tree = json::parse(found->second.text, nullptr, false);
+    if (tree.is_discarded()) throw TextError(fmt::format("tokenizer.json: {}{} is not valid JSON", name_, key));
+    return tree;
+  }
+  std::string text_or(const std::string& key, std::string fallback) const {
+    if (!has(key)) return fallback;
+    std::string buffer;
+    return std::string(scan(key).string(buffer));
+  }
+  bool flag(const std::string& key) const { return has(key) && scan(key).boolean(); }
+  size_t size_of(const std::string& key) const {
+    auto found = members_.find(key);
+    return found == members_.end() ? 0 : found->second.text.size();
+  }
+  Sections inside(const std::string& key) const {
+    scan(key);
+    const auto& member = members_.at(key);
+    return Sections(member.text, member.offset, name_ + key + ".");
+  }
+
+ private:
+  struct Member {
+    std::string_view text;
+    size_t offset;
+  };
+  std::string name_;
+  std::map<std::string, Member> members_;
+};
+
+// {"token": id, ...}
+Vocabulary read_vocabulary(const Sections& model) {
+  Vocabulary vocabulary;
+  vocabulary.reserve(model.size_of("vocab") / 24, model.size_of("vocab") / 2);
+  JsonScanner scanner = model.scan("vocab");
+  scanner.object([&](std::string_view token) { vocabulary.add(token, scanner.unsigned_integer()); });
+  return vocabulary;
+}
+
+/// Adds merge rules in order of rank.
+class MergeReader {
+ public:
+  MergeReader(const Vocabulary& vocabulary, size_t prefix_length, size_t expected)
+      : vocabulary_(vocabulary), prefix_length_(prefix_length) {
+    merges_.reserve(expected);
+  }
+  void add(std::string_view left, std::string_view right) {
+    joined_ = left;
+    joined_ += right.substr(std::min(prefix_length_, right.size()));
+    merges_.add(id_of(left), id_of(right), {rank_++, id_of(joined_)});
+  }
+  BpeMerges take() { return std::move(merges_); }
+
+ private:
+  TokenId id_of(std::string_view token) const {
+    TokenId id = vocabulary_.find(token);
+    if (id == kNoToken)
+      throw TextError(fmt::format("tokenizer.json: model.merges[{}] needs the token \"{}\", which model.vocab lacks",
+                                  rank_, token.substr(0, 100)));
+    return id;
+  }
+  const Vocabulary& vocabulary_;
+  size_t prefix_length_;
+  uint32_t rank_ = 0;
+  std::string joined_;
+  BpeMerges merges_;
+};
+
+// [["a", "b"], ...], or as older files have it, ["a b", ...]
+BpeMerges read_merges(const Sections& model, const Vocabulary& vocabulary, size_t prefix_length) {
+  MergeReader reader(vocabulary, prefix_length, model.size_of("merges") / 24);
+  JsonScanner scanner = model.scan("merges");
+  std::string left, right;
+  scanner.array([&] {
+    if (scanner.peek() == '[') {
+      scanner.expect('[');
+      std::string_view first = scanner.string(left);
+      scanner.expect(',');
+      std::string_view second = scanner.string(right);
+      scanner.expect(']');
+      return reader.add(first, second);
+    }
+    std::string_view line = scanner.string(left);
+    if (line.starts_with("#version")) return;
+    size_t space = line.find(' ');
+    if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos)
+      scanner.fail("a merge must be two tokens with one space between them");
+    reader.add(line.substr(0, space), line.substr(space + 1));
+  });
+  return reader.take();
+}
+
+bool has_all_bytes(const Vocabulary& vocabulary) {
+  for (int byte = 0; byte < 256; byte++)
+    if (vocabulary.find(unicode::encode(byte_to_char(static_cast<unsigned char>(byte)))) == kNoToken) return false;
+  return true;
+}
+
+std::unique_ptr<const Model> read_bpe(const Sections& model, bool after_byte_level, bool& raw_bytes) {
+  BpeOptions options;
+  options.unknown_token = model.text_or("unk_token", "");
+  options.subword_prefix = model.text_or("continuing_subword_prefix", "");
+  options.word_suffix = model.text_or("end_of_word_suffix", "");
+  options.fuse_unknown = model.flag("fuse_unk");
+  options.byte_fallback = model.flag("byte_fallback");
+  options.ignore_merges = model.flag("ignore_merges");
+  Vocabulary vocabulary = read_vocabulary(model);
+  BpeMerges merges = read_merges(model, vocabulary, options.subword_prefix.size());
+  bool drops_unknown = options.unknown_token.empty() && !options.byte_fallback;
+  bool plain = options.subword_prefix.empty() && options.word_suffix.empty();
+  raw_bytes = options.maps_bytes = after_byte_level && plain && (drops_unknown || has_all_bytes(vocabulary));
+  return std::make_unique<Bpe>(std::move(vocabulary), std::move(merges), std::move(options));
+}
+
+// [["piece", score], ...]
+std::unique_ptr<const Model> read_unigram(const Sections& model) {
+  Vocabulary vocabulary;
+  std::vector<double> scores;
+  JsonScanner scanner = model.scan("vocab");
+  std::string buffer;
+  scanner.array([&] {
+    scanner.expect('[');
+    vocabulary.add(scanner.string(buffer), static_cast<TokenId>(scores.size()));
+    scanner.expect(',');
+    scores.push_back(scanner.number());
+    scanner.expect(']');
+  });
+  TokenId unknown = model.has("unk_id") ? model.scan("unk_id").unsigned_integer() : kNoToken;
+  return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unknown, model.flag("byte_fallback"));
+}
+
+// Files of old versions do not name the kind of their model.
+std::string model_type(const Sections& model) {
+  if (model.has("type")) return model.text_or("type", "");
+  if (model.has("merges")) return "BPE";
+  if (model.has("continuing_subword_prefix")) return "WordPiece";
+  return model.has("vocab") && model.scan("vocab").peek() == '[' ? "Unigram" : "WordLevel";
+}
+
+std::unique_ptr<const Model> read_model(const Sections& model, bool after_byte_level, bool& raw_bytes) {
+  std::string type = model_type(model);
+  if (type == "BPE") return read_bpe(model, after_byte_level, raw_bytes);
+  if (type == "Unigram") return read_unigram(model);
+  if (type == "WordPiece") {
+    uint32_t limit = model.has("max_input_chars_per_word") ? model.scan("max_input_chars_per_word").unsigned_integer() : 100;
+    return std::make_unique<WordPiece>(read_vocabulary(model), model.text_or("unk_token", "[UNK]"),
+                                       model.text_or("continuing_subword_prefix", "##"), limit);
+  }
+  if (type == "WordLevel")
+    return std::make_unique<WordLevel>(read_vocabulary(model), model.text_or("unk_token", "<unk>"));
+  throw TextError(fmt::format("tokenizer.json: model.type \"{}\" is not a known model", type));
+}
+
+// The id of an added token is the vocabulary's if the token is there; else the next free one. The "id" that the
+// file gives is not consulted, as HF does not either.
+std::vector<AddedToken> read_added_tokens(const Sections& document, const Vocabulary& vocabulary) {
+  std::vector<AddedToken> tokens;
+  if (!document.has("added_tokens")) return tokens;
+  JsonScanner scanner = document.scan("added_tokens");
+  Vocabulary seen;
+  auto next_id = static_cast<TokenId>(vocabulary.size());
+  std::string buffer;
+  scanner.array([&] {
+    AddedToken token;
+    scanner.object([&](std::string_view key) {
+      if (key == "content")
+        token.content = scanner.string(buffer);
+      else if (key == "single_word")
+        token.single_word = scanner.boolean();
+      else if (key == "lstrip")
+        token.lstrip = scanner.boolean();
+      else if (key == "rstrip")
+        token.rstrip = scanner.boolean();
+      else if (key == "normalized")
+        token.normalized = scanner.boolean();
+      else if (key == "special")
+        token.special = scanner.boolean();
+      else
+        scanner.value();
+    });
+    if (token.content.empty()) return;
+    token.id = seen.find(token.content);
+    if (token.id == kNoToken) token.id = vocabulary.find(token.content);
+    if (token.id == kNoToken) token.id = next_id++;
+    seen.add(token.content, token.id);
+    tokens.push_back(std::move(token));
+  });
+  return tokens;
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> Tokenizer::from_json(std::string_view text) {
+  if (!unicode::is_valid(text)) throw TextError("tokenizer.json: the file is not valid UTF-8");
+  Sections document(text, 0, "");
+  json pre_tokenizer = document.tree("pre_tokenizer"), decoder = document.tree("decoder");
+  TokenizerParts parts;
+  bool raw_bytes = false;
+  parts.model = read_model(document.inside("model"), ends_in_byte_level(pre_tokenizer), raw_bytes);
+  parts.normalizer = normalizer_from_json(document.tree("normalizer"));
+  parts.pre_tokenizer = pre_tokenizer_from_json(pre_tokenizer, raw_bytes);
+  parts.post_processor = post_processor_from_json(document.tree("post_processor"));
+  parts.decoder = decoder_from_json(decoder);
+  parts.decodes_bytes = is_byte_level(decoder);
+  parts.added_tokens = read_added_tokens(document, parts.model->vocabulary());
+  return std::make_unique<Tokenizer>(std::move(parts));
+}
+
+}  // namespace rose::text

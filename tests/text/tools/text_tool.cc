@@ -1,0 +1,92 @@
+// A small program over the text room for the Python oracles in tests/text (not part of text_test).
+//
+//   text_tool tokenize TOKENIZER_JSON          frames in, frames out (see below)
+//   text_tool bench TOKENIZER_JSON TEXT_FILE   load time and single-threaded speed, as JSON
+//
+// A frame is a little-endian uint32 length and that many bytes. For every text frame, tokenize answers with a
+// frame of uint32 ids (with special tokens) and a frame of the text decoded from them (special tokens kept).
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "text/tokenizer/tokenizer.h"
+
+namespace {
+
+std::string read_file(const char* path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error(fmt::format("cannot open {}", path));
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+bool read_frame(std::string& frame) {
+  uint32_t length = 0;
+  if (std::fread(&length, 4, 1, stdin) != 1) return false;
+  frame.resize(length);
+  return length == 0 || std::fread(frame.data(), length, 1, stdin) == 1;
+}
+
+void write_frame(const void* data, size_t bytes) {
+  auto length = static_cast<uint32_t>(bytes);
+  std::fwrite(&length, 4, 1, stdout);
+  std::fwrite(data, 1, bytes, stdout);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+int tokenize(const char* path) {
+  auto tokenizer = rose::text::Tokenizer::from_json(read_file(path));
+  for (std::string frame; read_frame(frame);) {
+    auto ids = tokenizer->encode(frame);
+    auto text = tokenizer->decode(ids, false);
+    write_frame(ids.data(), ids.size() * sizeof(uint32_t));
+    write_frame(text.data(), text.size());
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+int bench(const char* path, const char* text_path) {
+  std::string json = read_file(path), text = read_file(text_path);
+  double load = 1e9, best_encode = 1e9, best_decode = 1e9, cold = 0;
+  std::unique_ptr<rose::text::Tokenizer> tokenizer;
+  for (int i = 0; i < 5; i++) {
+    auto start = std::chrono::steady_clock::now();
+    tokenizer = rose::text::Tokenizer::from_json(json);
+    load = std::min(load, seconds_since(start));
+  }
+  size_t count = 0;
+  for (int i = 0; i < 5; i++) {
+    auto start = std::chrono::steady_clock::now();
+    auto ids = tokenizer->encode(text);
+    double time = seconds_since(start);
+    if (i == 0) cold = time;
+    best_encode = std::min(best_encode, time);
+    count = ids.size();
+    start = std::chrono::steady_clock::now();
+    tokenizer->decode(ids);
+    best_decode = std::min(best_decode, seconds_since(start));
+  }
+  fmt::print("{{\"load_ms\": {:.2f}, \"cold_ms\": {:.2f}, \"encode_ms\": {:.2f}, \"decode_ms\": {:.2f}, \"tokens\": {}, "
+             "\"bytes\": {}}}\n",
+             load * 1e3, cold * 1e3, best_encode * 1e3, best_decode * 1e3, count, text.size());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  std::string_view command = argc > 1 ? argv[1] : "";
+  if (command == "tokenize" && argc == 3) return tokenize(argv[2]);
+  if (command == "bench" && argc == 4) return bench(argv[2], argv[3]);
+  fmt::print(stderr, "usage: text_tool tokenize TOKENIZER_JSON | bench TOKENIZER_JSON TEXT_FILE\n");
+  return 2;
+} catch (const std::exception& error) {
+  fmt::print(stderr, "text_tool: {}\n", error.what());
+  return 1;
+}
