@@ -124,6 +124,8 @@ std::optional<ThreadNumber> Agreements::thread_number(const Instruction& i) cons
   }
   if (i.operands.empty()) return std::nullopt;
   auto number = thread_number(i.operands[0]);
+  // Another lane of the same warp has the same number of the warp.
+  if (i.row->name == "shfl.idx" && number && number->shift >= 5) return number;
   const auto constant_at = [&](size_t n) { return i.operands.size() > n && i.operands[n].is_constant(); };
   switch (i.row->semantic) {
     case Semantic::kMove:

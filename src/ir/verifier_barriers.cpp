@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 
 #include "ir/verifier.h"
 
@@ -21,6 +22,26 @@ void collect_roles(const Block& block, std::map<std::string, int>& threads) {
     if (statement.loop) collect_roles(statement.loop->body, threads);
   }
 }
+
+// The constants that the kernel's own instructions give to its barriers.
+struct Written {
+  std::set<int64_t> counts;  // of mbarrier.init
+  int64_t announced = 0;     // bytes, by all expect_tx together
+  bool known = true;         // all of them are constants
+
+  explicit Written(const Kernel& kernel) {
+    for_each_instruction(kernel.body, [&](const Instruction& i) {
+      const bool init = i.row->name == "mbarrier.init";
+      if (!init && i.row->name.find("expect_tx") == std::string::npos) return;
+      if (!i.operands[1].is_constant())
+        known = false;
+      else if (init)
+        counts.insert(constant_int(i.operands[1]));
+      else
+        announced += constant_int(i.operands[1]);
+    });
+  }
+};
 
 class Recount {
  public:
@@ -79,6 +100,17 @@ class Recount {
     if (sum > kMostCount) fail(fmt::format("{} bytes a phase; an mbarrier counts up to {}", sum, kMostCount));
   }
 
+  // The promise is kept by an instruction. (One barrier's bytes may be announced in parts.)
+  void check_instructions(const Written& written) const {
+    if (!written.known) return;
+    if (!written.counts.contains(fact_.arrivals))
+      fail(fmt::format("{} arrivals a phase are promised, but no mbarrier.init sets that count",
+                       fact_.arrivals));
+    if (written.announced < fact_.bytes_per_phase)
+      fail(fmt::format("{} bytes a phase are promised, but the kernel's expect_tx announce {} altogether",
+                       fact_.bytes_per_phase, written.announced));
+  }
+
  private:
   [[noreturn]] void fail(const std::string& what) const {
     throw IrError("barrier '" + fact_.name + "': " + what, fact_.where);
@@ -94,10 +126,12 @@ void check_barriers(const Kernel& kernel) {
   if (kernel.barriers.empty()) return;
   std::map<std::string, int> roles;
   collect_roles(kernel.body, roles);
+  const Written written(kernel);
   for (const auto& fact : kernel.barriers) {
     const Recount recount(kernel, fact);
     recount.check_arrivals(roles);
     recount.check_bytes();
+    recount.check_instructions(written);
   }
 }
 

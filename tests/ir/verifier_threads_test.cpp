@@ -266,6 +266,9 @@ HandKernel with_fact(BarrierFact fact, int cluster = 1) {
   k.kernel.cluster = {cluster, 1, 1};
   k.role("producer", 0, 128, [] {});
   k.role("consumer", 128, 256, [] {});
+  k.run("mbarrier.init", k.shared(), k.constant32(fact.arrivals));
+  if (fact.bytes_per_phase > 0)
+    k.run("mbarrier.arrive.expect_tx", k.shared(), k.constant32(fact.bytes_per_phase));
   fact.name = "pipe.full";
   fact.where = {"kernel.cpp", 99};
   k.kernel.barriers.push_back(fact);
@@ -300,6 +303,28 @@ TEST(Barriers, Bytes) {
   EXPECT_REFUSED(with_fact(fact(8192, {})), HasSubstr("no copies = 0 bytes"), HasSubstr("never end"));
   EXPECT_REFUSED(with_fact(fact(24, {{"A", 24}})), HasSubstr("multiple of 16"));
   EXPECT_REFUSED(with_fact(fact(1 << 20, {{"A", 1 << 19, 2}})), HasSubstr("counts up to 1048575"));
+}
+
+TEST(Barriers, InstructionsKeepThePromise) {
+  auto init = with_fact({.arrivals = 256, .arrive = {{"consumer", 256}}});
+  init.kernel.barriers[0].arrivals = 2;
+  init.kernel.barriers[0].arrive = {{"consumer", 2}};
+  EXPECT_REFUSED(init, HasSubstr("2 arrivals a phase are promised, but no mbarrier.init sets that count"));
+  auto bytes = with_fact(
+      {.arrivals = 1, .bytes_per_phase = 8192, .arrive = {{"producer", 1}}, .copies = {{"A", 8192}}});
+  EXPECT_ACCEPTED(bytes);
+  bytes.kernel.barriers[0].bytes_per_phase = 16384;
+  bytes.kernel.barriers[0].copies = {{"A", 8192, 2}};
+  EXPECT_REFUSED(bytes, HasSubstr("16384 bytes a phase are promised"), HasSubstr("announce 8192 altogether"));
+}
+
+TEST(Uniformity, TheWarpNumberByAShuffle) {
+  HandKernel k(384);
+  const auto warp =
+      k.emit("shfl.idx", u32, {shifted(k, 5), k.constant32(0), k.constant32(31), k.constant32(0xffffffff)});
+  const auto warpgroup = k.emit("shr", u32, {warp, k.constant32(2)});
+  k.branch(k.equal(warpgroup, 1), [&] { warpgroup_operation(k); });
+  EXPECT_ACCEPTED(k);
 }
 
 }  // namespace
