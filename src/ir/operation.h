@@ -75,6 +75,7 @@ struct Availability {
 //   f32 …  a fixed type               ptr    a 64-bit address (global, generic)
 //   smem   a shared-memory address (u32 on a GPU, u64 on x86)
 //   imm    a constant                 map    address of a tensor-map parameter (u64)
+//   b16, b32, b64   any type of that many bits
 //   half   the row's scalar with half the lanes (pack, unpack)
 //   any    any type of the same width (bitcast), or any type at all where the row exists on x86 alone
 //   mem    the row's type or a 16-bit container of an 8-bit one (loads, stores)
