@@ -70,8 +70,10 @@ void Pipeline::init() {
 }
 
 Val Pipeline::acquire(const PipelineState& state, Location where) {
+  // Consumers have only read: their arrivals publish nothing, so waits and arrivals need no order across the cluster.
+  // (Measured on an H200: arrivals with .release.cluster cost a memory barrier each and halved a GEMM's speed.)
   // The first turn finds the barrier in phase 0, whose predecessor (parity 1) counts as ended: the wait passes.
-  op(shape_.cluster > 1 ? "mbarrier.wait.parity.cluster" : "mbarrier.wait.parity", Type{},
+  op("mbarrier.wait.parity", Type{},
      {barrier_address(empty_, state.stage), state.phase ^ 1}, {}, where);
   Val full = barrier_address(full_, state.stage);
   op("mbarrier.arrive.expect_tx", Type{}, {full, shape_.bytes}, {}, where);
@@ -89,7 +91,7 @@ void Pipeline::release(const Arg& stage, Location where) {
     return;
   }
   for (int rank = 0; rank < shape_.cluster; ++rank)
-    op("mbarrier.arrive.cluster", Type{}, {op1("mapa", Type{}, {mine, rank}, {}, where)}, {}, where);
+    op("mbarrier.arrive.relaxed.cluster", Type{}, {op1("mapa", Type{}, {mine, rank}, {}, where)}, {}, where);
 }
 
 void sync_setup(Block& block) {

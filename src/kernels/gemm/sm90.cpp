@@ -134,12 +134,13 @@ ir::Kernel gemm_sm90(const ir::Target& target, const GemmSm90Spec& spec) {
         Val row_out = bitcast(s32, (at.m * static_cast<uint32_t>(spec.cluster) + rank) * kTileM + consumer * 64u);
         Val column_out = bitcast(s32, at.n * static_cast<uint32_t>(spec.tile_n));
         Val barrier_id = consumer + 1u;
-        for (int part = 0; part < spec.tile_n / store_columns; ++part) {
+        for (int first = 0; first < spec.tile_n; first += store_columns) {
+          int width = std::min(store_columns, spec.tile_n - first);
           IF (leader) { op("bulk.wait_group.read", Type{}, {}, {0}); }
           op("bar.sync.n", Type{}, {barrier_id, 128});
-          for (int j = 0; j < store_columns / 8; j += 2) {
+          for (int j = 0; j < width / 8; j += 2) {
             auto& r = acc.fragments[0];
-            auto base = static_cast<size_t>(4 * (part * store_columns / 8 + j));
+            auto base = static_cast<size_t>(4 * (first / 8 + j));
             auto packed = [&](size_t i) { return pack2(spec.dtype.with_lanes(2), r[base + i], r[base + i + 1]); };
             Val where = place_out + static_cast<uint32_t>(j / 8 * 64 * kRowBytes);
             op("stmatrix.x4", spec.dtype.with_lanes(2), {j % 8 ? where ^ static_cast<uint32_t>((j % 8) << 4) : where,
@@ -148,8 +149,8 @@ ir::Kernel gemm_sm90(const ir::Target& target, const GemmSm90Spec& spec) {
           op("fence.proxy.async.shared", Type{}, {});
           op("bar.sync.n", Type{}, {barrier_id, 128});
           IF (leader) {
-            for (int box = 0; box < store_columns / 64; ++box)
-              tma_store(map_out, {column_out + (part * store_columns + box * 64), row_out}, staging + static_cast<uint32_t>(box * 64 * kRowBytes));
+            for (int box = 0; box < width / 64; ++box)
+              tma_store(map_out, {column_out + (first + box * 64), row_out}, staging + static_cast<uint32_t>(box * 64 * kRowBytes));
             op("bulk.commit_group", Type{}, {});
           }
         }
