@@ -203,6 +203,21 @@ TEST_F(ProgramCacheTest, WarmBuildsAllOnSeveralThreadsAndReportsAfterASecond) {
   EXPECT_NE(cache.find(key_of("good")), nullptr) << "an error does not stop the others";
 }
 
+TEST_F(ProgramCacheTest, CompilingForMoreThanASecondIsLogged) {
+  ProgramCache cache(*device, options());
+  const auto slow = [] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(600));
+    return answer_source();
+  };
+  cache.get(key_of("a"), slow);
+  EXPECT_EQ(log.count(LogLevel::kInfo), 0u);
+  cache.get(key_of("b"), slow);
+  EXPECT_EQ(log.count(LogLevel::kInfo), 1u);
+  EXPECT_THAT(log.all(), HasSubstr("2 kernels compiled in 1."));
+  cache.get(key_of("c"), answer_source);
+  EXPECT_EQ(log.count(LogLevel::kInfo), 1u);
+}
+
 // Entries damaged in every way that a file can be.
 TEST_F(ProgramCacheTest, BrokenEntriesAreReportedRemovedAndBuiltAgain) {
   std::string path, good;

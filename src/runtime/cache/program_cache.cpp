@@ -186,11 +186,27 @@ std::unique_ptr<Program> ProgramCache::make(const ProgramKey& key,
   auto program = load(std::move(source));
   // Only what the device has accepted is worth keeping.
   if (disk_) disk_->write(key, program->source());
+  report_slow_compiling(key.kernel());
   return program;
+}
+
+void ProgramCache::report_slow_compiling(std::string_view kernel) {
+  constexpr uint64_t kSecond = 1'000'000'000;
+  const uint64_t total = build_nanoseconds_.load() + load_nanoseconds_.load();
+  uint64_t reported = reported_nanoseconds_.load();
+  if (total < reported + kSecond || warming_.load() > 0) return;
+  if (!reported_nanoseconds_.compare_exchange_strong(reported, total)) return;  // another thread says it
+  options_.log(LogLevel::kInfo, fmt::format("{} kernels compiled in {:.1f} s, the last one '{}'",
+                                            builds_.load(), 1e-9 * static_cast<double>(total), kernel));
 }
 
 void ProgramCache::warm(const std::vector<ProgramRequest>& requests) {
   if (requests.empty()) return;
+  struct Warming {
+    std::atomic<int>& count;
+    explicit Warming(std::atomic<int>& c) : count(c) { ++count; }
+    ~Warming() { --count; }
+  } warming(warming_);
   const size_t wanted = static_cast<size_t>(options_.threads > 0 ? options_.threads : available_processors());
   const size_t count = std::min(wanted, requests.size());
   std::atomic<size_t> next{0};

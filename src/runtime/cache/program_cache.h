@@ -57,7 +57,8 @@ class ProgramCache {
 
   /// The program of `key`; stays valid as long as the cache. Two threads that ask for the same missing key
   /// get the same program: one builds, the other waits. What `build` or the device throws reaches both, and a
-  /// later call tries again. `build` must not ask for its own key.
+  /// later call tries again. `build` must not ask for programs itself. Outside of warm(), a line is logged
+  /// whenever compiling has taken another second.
   const Program& get(const ProgramKey& key, const std::function<ProgramSource()>& build);
 
   /// The program if this process has it, else null. Never waits, reads or builds.
@@ -77,6 +78,7 @@ class ProgramCache {
 
   const Program& fetch(const ProgramKey& key, const std::function<ProgramSource()>& build);
   std::unique_ptr<Program> make(const ProgramKey& key, const std::function<ProgramSource()>& build);
+  void report_slow_compiling(std::string_view kernel);
 
   Device& device_;
   CacheOptions options_;
@@ -84,6 +86,8 @@ class ProgramCache {
   std::unique_ptr<Shard[]> shards_;
   std::atomic<uint64_t> disk_hits_{0}, builds_{0}, waits_{0};
   std::atomic<uint64_t> disk_nanoseconds_{0}, build_nanoseconds_{0}, load_nanoseconds_{0};
+  std::atomic<uint64_t> reported_nanoseconds_{0};  // compiling time that was logged already
+  std::atomic<int> warming_{0};                    // calls of warm() at work; they report themselves
 };
 
 }  // namespace rose::runtime
