@@ -177,6 +177,16 @@ Frag load(const Tensor& row, const RowLayout& layout, Location where) {
                        [=](const Chunk& c) { return load_pack(row, c.offset, c.constant, c.lanes, c.valid, nullptr, where); });
 }
 
+Frag constant(Type type, const RowLayout& layout, double value, Location where) {
+  if (!type.is_float()) throw IrError("constant(): fragments of constants are floating-point", line_of(where));
+  return make_fragment(type, layout, {}, line_of(where), [=](const Chunk& c) {
+    if (!gpu()) return Pack{literal(type.with_lanes(c.lanes), value)};
+    // As loads pack it: pairs of 16-bit values where the count is even.
+    int lanes = type.bits() == 16 && c.lanes % 2 == 0 ? 2 : 1;
+    return Pack(static_cast<size_t>(c.lanes / lanes), literal(type.with_lanes(lanes), value));
+  });
+}
+
 void store(const Tensor& row, const Frag& value, Location where) { store_together({{row, value}}, where); }
 
 void store_together(const std::vector<RowStore>& stores, Location where) {

@@ -70,6 +70,7 @@ class Frag {
 };
 
 Frag load(const Tensor& row, const RowLayout& layout, Location where = Location::current());  // row: rank 1, contiguous
+Frag constant(Type type, const RowLayout& layout, double value, Location where = Location::current());
 void store(const Tensor& row, const Frag& value, Location where = Location::current());
 // Several stores in one walk: of each access, all values are computed before the first is stored. So the rows may be
 // those that the values were loaded from, also on x86. The fragments have equal layouts.
@@ -77,7 +78,8 @@ struct RowStore { Tensor row; Frag value; };
 void store_together(const std::vector<RowStore>& stores, Location where = Location::current());
 Frag keep(Block& block, const Frag& value, Location where = Location::current());
 
-// Element by element. `f` sees one value (of any number of lanes) and returns one.
+// Element by element. `f` sees one value (of any number of lanes) and returns one. A streamed fragment calls it later:
+// it must capture by value.
 Frag map(const Frag& a, const std::function<Val(Val)>& f, Location where = Location::current());
 Frag map(const Frag& a, const Frag& b, const std::function<Val(Val, Val)>& f, Location where = Location::current());
 Frag to(Type type, const Frag& a, Location where = Location::current());   // f32 to bf16, f16, e4m3, e5m2, s8 (nearest, saturating) and back

@@ -207,8 +207,8 @@ Val operator~(const Arg& a) {
   static const Row& row = ir::operation("not");
   return unary(row, a);
 }
-Val operator!(const Arg& a) {
-  if (!a.operand().type.is_pred()) throw IrError("! takes a predicate, not " + ir::to_string(a.type()), a.where());
+Val operator!(const Val& a) {
+  if (!a.type().is_pred()) throw IrError("! takes a predicate, not " + ir::to_string(a.type()));
   return ~a;
 }
 Val operator==(const Arg& a, const Arg& b) { return compare(a, b, Comparison::kEq); }

@@ -95,7 +95,7 @@ Val operator<<(const Arg& a, const Arg& count);
 Val operator>>(const Arg& a, const Arg& count);  // arithmetic for signed types
 Val operator-(const Arg& a);
 Val operator~(const Arg& a);
-Val operator!(const Arg& a);                     // predicates
+Val operator!(const Val& a);                     // predicates
 Val operator==(const Arg& a, const Arg& b);
 Val operator!=(const Arg& a, const Arg& b);
 Val operator<(const Arg& a, const Arg& b);
