@@ -68,7 +68,7 @@ ForScope::ForScope(const Arg& begin, const Arg& end, const Arg& step, Unroll unr
     throw IrError(fmt::format("FOR from {} to {}: the bounds have two types", ir::to_string(type), ir::to_string(end.type())), where_);
   // A variable as a bound is read once, before the loop.
   Val limit = end.literal() ? Val(end.as(type)) : Val(end.operand());
-  if (!end.literal() && builder().kernel.registers[end.operand().reg].mutable_)
+  if (!end.literal() && !end.operand().is_constant() && builder().kernel.registers[end.operand().reg].mutable_)
     limit = Val(builder().emit_one(ir::operation("mov"), type, type, {end.operand()}, {}, where_));
   step_ = step.as(type);
   if (begin.literal() && end.literal()) loop_->entered = ir::constant_int(begin.as(type)) < ir::constant_int(end.as(type));
