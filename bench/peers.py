@@ -1,5 +1,4 @@
-"""Peers on the GPU, measured in the same run as ROSE: torch (cuBLAS, cuDNN) and Triton. Prints one line a result."""
-import argparse
+"""Peers on the GPU: torch (cuBLAS, cuDNN) and Triton, measured as bench/gpu measures ROSE (medians of event times)."""
 import time
 
 import torch
@@ -25,24 +24,19 @@ def median_seconds(f, inner=10, samples=15):
     return sorted(times)[len(times) // 2]
 
 
-def report(name, seconds, bytes_moved=0, operations=0):
-    print(f"{name}: {seconds * 1e6:.2f} us  {bytes_moved / seconds / 1e12:.3f} TB/s  {operations / seconds / 1e12:.1f} TFLOP/s", flush=True)
-
-
 @triton.jit
-def triton_rms_norm(x, w, out, epsilon, n: tl.constexpr, block: tl.constexpr):
+def rms_norm_kernel(x, w, out, epsilon, n: tl.constexpr):
     row = tl.program_id(0)
-    columns = tl.arange(0, block)
-    v = tl.load(x + row * n + columns, mask=columns < n, other=0.0).to(tl.float32)
+    columns = tl.arange(0, n)
+    v = tl.load(x + row * n + columns).to(tl.float32)
     scale = tl.rsqrt(tl.sum(v * v) / n + epsilon)
-    weight = tl.load(w + columns, mask=columns < n, other=0.0).to(tl.float32)
-    tl.store(out + row * n + columns, (v * scale * weight).to(out.dtype.element_ty), mask=columns < n)
+    tl.store(out + row * n + columns, (v * scale * tl.load(w + columns).to(tl.float32)).to(out.dtype.element_ty))
 
 
 @triton.jit
-def triton_add_rms_norm(x, residual, w, out, epsilon, n: tl.constexpr, block: tl.constexpr):
+def add_rms_norm_kernel(x, residual, w, out, epsilon, n: tl.constexpr):
     row = tl.program_id(0)
-    columns = tl.arange(0, block)
+    columns = tl.arange(0, n)
     v = tl.load(x + row * n + columns).to(tl.float32) + tl.load(residual + row * n + columns).to(tl.float32)
     tl.store(residual + row * n + columns, v.to(out.dtype.element_ty))
     scale = tl.rsqrt(tl.sum(v * v) / n + epsilon)
@@ -50,16 +44,16 @@ def triton_add_rms_norm(x, residual, w, out, epsilon, n: tl.constexpr, block: tl
 
 
 @triton.jit
-def triton_softmax(x, out, n: tl.constexpr, block: tl.constexpr):
+def softmax_kernel(x, out, n: tl.constexpr):
     row = tl.program_id(0)
-    columns = tl.arange(0, block)
+    columns = tl.arange(0, n)
     v = tl.load(x + row * n + columns).to(tl.float32)
     e = tl.exp(v - tl.max(v))
     tl.store(out + row * n + columns, (e / tl.sum(e)).to(out.dtype.element_ty))
 
 
 @triton.jit
-def triton_silu_multiply(x, out, n: tl.constexpr, block: tl.constexpr):
+def silu_multiply_kernel(x, out, n: tl.constexpr, block: tl.constexpr):
     row = tl.program_id(0)
     columns = tl.program_id(1) * block + tl.arange(0, block)
     gate = tl.load(x + row * 2 * n + columns).to(tl.float32)
@@ -67,37 +61,54 @@ def triton_silu_multiply(x, out, n: tl.constexpr, block: tl.constexpr):
     tl.store(out + row * n + columns, (gate * tl.sigmoid(gate) * up).to(out.dtype.element_ty))
 
 
-def rows(count=65536, n=4096):
-    x = torch.randn(count, n, device=DEVICE, dtype=torch.bfloat16)
-    w = torch.randn(n, device=DEVICE, dtype=torch.bfloat16)
-    out, residual = torch.empty_like(x), torch.randn_like(x)
-    size = x.numel() * 2
-    report("torch copy", median_seconds(lambda: out.copy_(x)), 2 * size)
+@triton.jit
+def gemm_kernel(a, b, out, m, n, k, tile_m: tl.constexpr, tile_n: tl.constexpr, tile_k: tl.constexpr):
+    rows = tl.program_id(0) * tile_m + tl.arange(0, tile_m)
+    columns = tl.program_id(1) * tile_n + tl.arange(0, tile_n)
+    depth = tl.arange(0, tile_k)
+    acc = tl.zeros((tile_m, tile_n), dtype=tl.float32)
+    for start in range(0, k, tile_k):
+        x = tl.load(a + rows[:, None] * k + start + depth[None, :])
+        y = tl.load(b + columns[None, :] * k + start + depth[:, None])
+        acc = tl.dot(x, y, acc)
+    tl.store(out + rows[:, None] * n + columns[None, :], acc.to(out.dtype.element_ty))
+
+
+def cold(f):
+    """Seconds of the first call, with nothing in Triton's cache (bench/gpu gives it a fresh folder)."""
     start = time.time()
-    triton_rms_norm[(1,)](x, w, out, 1e-6, n, n, num_warps=8)
+    f()
     torch.cuda.synchronize()
-    print(f"triton rms_norm compiled cold in {time.time() - start:.2f} s", flush=True)
-    report("triton rms_norm", min(median_seconds(lambda: triton_rms_norm[(count,)](x, w, out, 1e-6, n, n, num_warps=warps)) for warps in (4, 8, 16)), 2 * size)
-    report("triton add + rms_norm", min(median_seconds(lambda: triton_add_rms_norm[(count,)](x, residual, w, out, 1e-6, n, n, num_warps=warps)) for warps in (4, 8, 16)), 4 * size)
-    report("triton softmax", min(median_seconds(lambda: triton_softmax[(count,)](x, out, n, n, num_warps=warps)) for warps in (4, 8, 16)), 2 * size)
+    return time.time() - start
+
+
+def compile_times():
+    x = torch.randn(16, 4096, device=DEVICE, dtype=torch.bfloat16)
+    w, out = x[0].clone(), torch.empty_like(x)
+    a = torch.randn(256, 4096, device=DEVICE, dtype=torch.bfloat16)
+    product = torch.empty(256, 256, device=DEVICE, dtype=torch.bfloat16)
+    torch.cuda.synchronize()
+    return {"rms_norm": cold(lambda: rms_norm_kernel[(16,)](x, w, out, 1e-6, 4096, num_warps=8)),
+            "gemm": cold(lambda: gemm_kernel[(2, 1)](a, a, product, 256, 256, 4096, 128, 256, 64, num_warps=8, num_stages=3))}
+
+
+def row_times(count=65536, n=4096):
+    """Seconds of the best of several launch shapes, for each row-wise kernel."""
+    x = torch.randn(count, n, device=DEVICE, dtype=torch.bfloat16)
+    w, out, residual = torch.randn(n, device=DEVICE, dtype=torch.bfloat16), torch.empty_like(x), torch.randn_like(x)
+    best = lambda f, choices: min(median_seconds(lambda: f(c)) for c in choices)
+    warps = (4, 8, 16)
+    times = {"copy": median_seconds(lambda: out.copy_(x)),
+             "rms_norm": best(lambda c: rms_norm_kernel[(count,)](x, w, out, 1e-6, n, num_warps=c), warps),
+             "add_rms_norm": best(lambda c: add_rms_norm_kernel[(count,)](x, residual, w, out, 1e-6, n, num_warps=c), warps),
+             "softmax": best(lambda c: softmax_kernel[(count,)](x, out, n, num_warps=c), warps)}
     gate_up = torch.randn(count, 2 * n, device=DEVICE, dtype=torch.bfloat16)
-    report("triton silu_multiply", min(median_seconds(lambda: triton_silu_multiply[(count, n // block)](gate_up, out, n, block, num_warps=8)) for block in (1024, 2048, 4096)), 3 * size)
+    times["silu_multiply"] = best(lambda c: silu_multiply_kernel[(count, n // c)](gate_up, out, n, c, num_warps=8), (1024, 2048, 4096))
+    return times
 
 
-def gemm(sizes):
-    for m, n, k in sizes:
-        a = torch.randn(m, k, device=DEVICE, dtype=torch.bfloat16)
-        b = torch.randn(n, k, device=DEVICE, dtype=torch.bfloat16)
-        out = torch.empty(m, n, device=DEVICE, dtype=torch.bfloat16)
-        report(f"cublas bf16 {m}x{n}x{k}", median_seconds(lambda: torch.matmul(a, b.T, out=out)), 2 * (m * k + n * k + m * n), 2 * m * n * k)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["rows", "gemm", "all"], nargs="?", default="all")
-    what = parser.parse_args().what
-    print(torch.cuda.get_device_name(), "torch", torch.__version__, "triton", triton.__version__, flush=True)
-    if what in ("rows", "all"):
-        rows()
-    if what in ("gemm", "all"):
-        gemm([(4096, 4096, 4096), (8192, 8192, 8192), (2048, 4096, 4096), (1000, 4096, 520)])
+def gemm_time(m, n, k):
+    a = torch.randn(m, k, device=DEVICE, dtype=torch.bfloat16)
+    b = torch.randn(n, k, device=DEVICE, dtype=torch.bfloat16)
+    out = torch.empty(m, n, device=DEVICE, dtype=torch.bfloat16)
+    return median_seconds(lambda: torch.matmul(a, b.T, out=out))
