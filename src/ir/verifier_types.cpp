@@ -64,9 +64,10 @@ class Types {
     if (!i.row) throw IrError("an instruction has no row of the operation table", i.where);
     const Row& row = *i.row;
     check_target(row);
-    if (!row.types.empty() && !row.has(i.type) && (gpu_ || !row.has(i.type.element())))
+    if (!row.types.empty() && !row.has(i.type) && (gpu_ || !has_kind(row, i.type)))
       fail(fmt::format("has no instance of type {}; it has {}", to_string(i.type), list(row.types)));
-    if (static_cast<int>(i.attributes.size()) != row.signature.attributes)
+    bool any = row.signature.attributes < 0;  // one a lane, say
+    if (!any && static_cast<int>(i.attributes.size()) != row.signature.attributes)
       fail(fmt::format("takes {} attributes, not {}", row.signature.attributes, i.attributes.size()));
     check_attributes(i);
     if (i.guard.reg != kNoReg && !type_of(i.guard.reg).is_pred())
@@ -160,6 +161,14 @@ class Types {
                            constant ? "constant" : "register", what, at, wanted(kind)));
       }
     }
+  }
+
+  // On x86 rows take any number of lanes of the kinds that they list, and a bitcast any kind.
+  static bool has_kind(const Row& row, Type type) {
+    if (row.semantic == Semantic::kBitcast) return true;
+    for (Type instance : row.types)
+      if (instance.scalar == type.scalar) return true;
+    return false;
   }
 
   bool matches(const Kind& kind, Type type, bool constant) const {

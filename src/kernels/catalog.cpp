@@ -5,14 +5,22 @@
 #include <cstring>
 
 #include "ir/small_float.h"
+#include "kernels/activation/activation.h"
+#include "kernels/embedding/embedding.h"
 #include "kernels/gemm/sm90.h"
+#include "kernels/norm/layer_norm.h"
 #include "kernels/norm/rms_norm.h"
+#include "kernels/quantize/quantize.h"
+#include "kernels/rope/qk_rope_cache.h"
+#include "kernels/rope/rotary.h"
+#include "kernels/softmax/softmax.h"
 
 namespace rose::kernels {
 
 std::span<const CatalogEntry> catalog() {
   static const std::vector<CatalogEntry> entries{
-      rms_norm_entry(),
+      rms_norm_entry(), layer_norm_entry(), activation_entry(), softmax_entry(), rotary_entry(),
+      qk_rope_cache_entry(), embedding_entry(), quantize_entry(),
       gemm_sm90_entry(),
   };
   return entries;
@@ -35,10 +43,12 @@ const runtime::Program& program(runtime::Context& context, std::string_view kern
 }
 
 runtime::Buffer random_buffer(runtime::Context& context, ir::Type dtype, int64_t count, uint64_t seed) {
-  size_t width = static_cast<size_t>(dtype.bits() / 8);
-  std::vector<uint8_t> bytes(static_cast<size_t>(count) * width);
+  size_t width = static_cast<size_t>(dtype.bits() / 8), total = static_cast<size_t>(count);
+  std::vector<uint8_t> bytes(total * width);
+  // Beyond the period the values repeat: making random numbers must not take longer than the benchmark.
+  const size_t period = std::min<size_t>(total, (1 << 20) - 3);
   uint64_t state = seed * 0x9e3779b97f4a7c15ull + 1;
-  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+  for (size_t i = 0; i < period; ++i) {
     state = state * 6364136223846793005ull + 1442695040888963407ull;
     uint64_t bits = state >> 33;
     double value = static_cast<double>(bits) / (1u << 30) - 1.0;
@@ -48,6 +58,8 @@ runtime::Buffer random_buffer(runtime::Context& context, ir::Type dtype, int64_t
     else if (dtype == ir::e5m2) pattern = (bits & 0x80) | (bits % 0x3c);
     std::memcpy(&bytes[i * width], &pattern, width);
   }
+  for (size_t done = period; done < total; done += std::min(period, total - done))
+    std::memcpy(&bytes[done * width], bytes.data(), std::min(period, total - done) * width);
   runtime::Buffer buffer = context.device().allocate(bytes.size());
   context.stream().upload(buffer, bytes.data(), bytes.size());
   context.stream().synchronize();
