@@ -55,8 +55,8 @@ struct TensorMapSpec {
   TensorMapFill fill = TensorMapFill::kZero;  // what reads outside of the tensor give
 };
 
-/// The encoded descriptor, opaque, passed to kernels by value. The driver's manual asks for 64-byte alignment; the
-/// header of CUDA 13 gives 128.
+/// The encoded descriptor, opaque, passed to kernels by value. The driver's manual asks for 64-byte
+/// alignment; the header of CUDA 13 gives 128.
 struct alignas(128) TensorMap {
   std::array<uint64_t, 16> words = {};
 };
