@@ -1,0 +1,79 @@
+#include "cli/cli.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "ir/error.h"
+#include "kernels/spec.h"
+#include "layout/checked.h"
+#include "runtime/error.h"
+
+namespace rose::cli {
+namespace {
+
+int complain(const std::string& message, int code) {
+  fmt::print(stderr, "rose: error: {}\n", message);
+  return code;
+}
+
+// Runs the action; every exception of the rooms below becomes one line and an exit code.
+int perform(const Action& action) {
+  try {
+    return action();
+  } catch (const CliError& error) {
+    return complain(error.what(), error.code());
+  } catch (const kernels::KernelError& error) {
+    return complain(error.what(), kBadUsage);
+  } catch (const layout::LayoutError& error) {
+    return complain(error.what(), kBadUsage);
+  } catch (const runtime::DeviceError& error) {
+    return complain(error.what(), error.kind() == runtime::ErrorKind::kInvalidArgument ? kBadUsage : kFailed);
+  } catch (const std::exception& error) {
+    return complain(error.what(), kFailed);
+  }
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv, const std::string& version) {
+  CLI::App app{
+      "ROSE, the Runtime-Optimized Serving Engine.\n\n"
+      "Kernels are written in C++, specialised while the program runs, and compiled in milliseconds for\n"
+      "NVIDIA Hopper and Blackwell GPUs and for x86 processors.",
+      "rose"};
+  app.set_version_flag("--version,-V", "rose " + version, "Print the version");
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  rose devices\n"
+      "  rose kernels list\n"
+      "  rose kernels show rms_norm --spec hidden=2048,dtype=f16 --target sm_90a --emit ptx\n"
+      "\n"
+      "Environment:\n"
+      "  ROSE_CACHE   folder of compiled kernels (else $XDG_CACHE_HOME/rose or ~/.cache/rose)\n"
+      "  ROSE_PTXAS   NVIDIA's assembler, which `kernels check` and `kernels show --emit asm` need");
+
+  Action action;
+  add_devices(app, action);
+  CLI::App* kernels = app.add_subcommand("kernels", "Look at kernels, check them and measure them");
+  kernels->require_subcommand(1);
+  kernels->footer("`rose kernels COMMAND --help` explains each command.");
+  add_kernels_list(*kernels, action);
+  add_kernels_show(*kernels, action);
+  add_kernels_check(*kernels, action);
+  add_kernels_bench(*kernels, action);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {  // --help, --version
+    return app.exit(done);
+  } catch (const CLI::ParseError& error) {
+    return complain(std::string(error.what()) + "\nTry `rose --help`, or --help after the subcommand.",
+                    kBadUsage);
+  }
+  return perform(action);
+}
+
+}  // namespace rose::cli
