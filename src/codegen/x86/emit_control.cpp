@@ -220,15 +220,33 @@ Value* Emitter::in(size_t i) {
   return operand(current_->operands[i]);
 }
 
+namespace {
+
+// How a row reads or writes a register: integers of one width are one kind of register, and the row says
+// which. `list` is the row's list of operands or results, "t*" standing for any number of them.
+ir::Type as_the_row_says(const ir::Instruction& instruction, const std::vector<std::string>& list, size_t i,
+                         ir::Type held) {
+  if (!held.is_integer() || list.empty()) return held;
+  const auto& token = list[std::min(i, list.size() - 1)];
+  auto named = token.starts_with("t") ? instruction.type : held;
+  if (token[0] == 'u' || token[0] == 's') named = token == "smem" ? held : ir::parse_type(token);
+  if (!named.is_integer() || named.scalar_bits() != held.scalar_bits()) return held;
+  return {named.scalar, held.lanes};
+}
+
+}  // namespace
+
 ir::Type Emitter::in_type(size_t i) const {
   if (i >= current_->operands.size()) fail(fmt::format("operand {} is missing", i));
   const auto& operand = current_->operands[i];
-  return operand.is_constant() ? operand.type : kernel_.registers[operand.reg].type;
+  auto held = operand.is_constant() ? operand.type : kernel_.registers[operand.reg].type;
+  return as_the_row_says(*current_, current_->row->signature.operands, i, held);
 }
 
 ir::Type Emitter::out_type(size_t i) const {
   if (i >= current_->results.size()) fail(fmt::format("result {} is missing", i));
-  return kernel_.registers[current_->results[i]].type;
+  auto held = kernel_.registers[current_->results[i]].type;
+  return as_the_row_says(*current_, current_->row->signature.results, i, held);
 }
 
 int64_t Emitter::attribute(size_t i) const {

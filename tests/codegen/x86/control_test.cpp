@@ -188,6 +188,28 @@ TEST(Convention, SpecialsGridScratchAndScalars) {
   EXPECT_EQ(memory[1], 77);
 }
 
+// A register holds 32 bits; the operation's type says whether they have a sign.
+TEST(Convert, TheRowDecidesAboutSigns) {
+  Builder b(host());
+  auto out = b.pointer("out");
+  auto x = b.scalar("x", u32), y = b.scalar("y", u32);
+  auto as_signed = [&](const char* row, const Operands& operands, ir::Type result) {
+    ir::Operand r = b.one(row, result, operands);
+    b.kernel.body.back().instruction.type = ir::s32;
+    return r;
+  };
+  b.store(out, as_signed("div", {x, y}, u32), 0);
+  b.store(out, as_signed("shr", {x, number(u32, 4)}, u32), 4);
+  b.store(out, as_signed("max", {x, y}, u32), 8);
+  b.store(out, b.one("cvt.f32.s32", f32, {x}), 12);
+  auto less = b.compare(kLt, x, y);
+  b.kernel.body.back().instruction.type = ir::s32;
+  b.store(out, b.one("selp", u32, {number(u32, 1), number(u32, 0), less}), 16);
+  std::array<int32_t, 5> got{};
+  Runner(b.kernel)({address(got.data()), static_cast<uint32_t>(-100), 7});
+  EXPECT_EQ(got, (std::array<int32_t, 5>{-14, -7, 7, std::bit_cast<int32_t>(-100.0f), 1}));
+}
+
 TEST(Convert, NotANumberAndTheEndsOfTheRange) {
   for (const auto& target : runnable_targets()) {
     Builder b(target);

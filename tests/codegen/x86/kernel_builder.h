@@ -42,7 +42,7 @@ class Builder {
       values.push_back({kernel.new_register(type), type, 0});
       instruction.results.push_back(values.back().reg);
     }
-    instruction.type = !results.empty() ? results[0] : operands.size() > 1 ? operands[1].type : ir::Type{};
+    instruction.type = instance(*instruction.row, results, operands);
     instruction.operands = operands;
     instruction.attributes = attributes;
     instruction.guard = guard;
@@ -118,6 +118,16 @@ class Builder {
   }
 
  private:
+  // The type that the row's "t" stands for.
+  static ir::Type instance(const ir::Row& row, const std::vector<ir::Type>& results,
+                           const Operands& operands) {
+    auto is_t = [](const std::string& token) { return token == "t" || token == "t*"; };
+    for (size_t i = 0; i < row.signature.results.size(); ++i)
+      if (is_t(row.signature.results[i])) return results[i];
+    for (size_t i = 0; i < row.signature.operands.size(); ++i)
+      if (is_t(row.signature.operands[i])) return operands[i].type;
+    return results.empty() ? ir::Type{} : results[0];
+  }
   ir::Operand parameter(const std::string& name, ir::Parameter::Kind kind, ir::Type type) {
     kernel.parameters.push_back({name, kind, type});
     return one("parameter", type, {}, {static_cast<int64_t>(kernel.parameters.size()) - 1});
@@ -133,10 +143,13 @@ class Builder {
   ir::Block* block_;
 };
 
-// A kernel made callable; arguments are pointers or integers.
+// A kernel checked by the verifier and made callable; arguments are pointers or integers.
 class Runner {
  public:
-  explicit Runner(const ir::Kernel& kernel) : loaded_(load(compile(kernel), kernel.name)) {}
+  explicit Runner(const ir::Kernel& kernel) {
+    ir::verify(kernel);
+    loaded_ = load(compile(kernel), kernel.name);
+  }
 
   void operator()(std::vector<uint64_t> arguments, std::array<int64_t, 3> block = {0, 0, 0},
                   std::array<uint64_t, 3> grid = {1, 1, 1}, void* scratch = nullptr) const {

@@ -30,7 +30,14 @@ const std::map<std::string, const char*> kTestedElsewhere{
     {"tile.dot.s8s8", "Tiles.Assemble"},
     {"tile.dot.u8s8", "Tiles.Assemble"}};
 
-ir::Type in_memory(ir::Type t) { return t.is_pred() ? u16.with_lanes(t.lanes) : t; }
+bool is_packed(ir::Type t) { return t.scalar == ir::Scalar::kE2M1; }
+
+// Predicates and pairs of 4-bit numbers have no loads and stores of their own.
+ir::Type in_memory(ir::Type t) {
+  if (is_packed(t)) return ir::u8.with_lanes(t.lanes / 2);
+  return t.is_pred() ? u16.with_lanes(t.lanes) : t;
+}
+
 int64_t bytes_of(ir::Type t) { return (in_memory(t).bits() + 7) / 8; }
 
 // Where the operands and results of one case lie in the two buffers.
@@ -39,7 +46,7 @@ struct Place {
 };
 
 void put(std::vector<uint8_t>& memory, int64_t offset, ir::Type type, const Lanes& lanes) {
-  int bits = in_memory(type).scalar_bits();
+  int bits = is_packed(type) ? 4 : in_memory(type).scalar_bits();
   for (size_t i = 0; i < lanes.size(); ++i) {
     auto at = static_cast<size_t>(offset);
     if (bits == 4) {
@@ -52,7 +59,7 @@ void put(std::vector<uint8_t>& memory, int64_t offset, ir::Type type, const Lane
 }
 
 Lanes get(const std::vector<uint8_t>& memory, int64_t offset, ir::Type type) {
-  int bits = in_memory(type).scalar_bits();
+  int bits = is_packed(type) ? 4 : in_memory(type).scalar_bits();
   Lanes lanes(type.lanes);
   for (size_t i = 0; i < lanes.size(); ++i) {
     auto at = static_cast<size_t>(offset);
@@ -73,8 +80,9 @@ void record(Builder& b, const Case& c, Place place, const ir::Operand& in, const
   Operands operands;
   for (auto t : c.in) {
     auto v = b.load(in_memory(t), in, place.in);
-    operands.push_back(t.is_pred() ? b.compare(ir::Comparison::kNe, v, ir::constant(in_memory(t), int64_t{0}))
-                                   : v);
+    if (t.is_pred()) v = b.compare(ir::Comparison::kNe, v, ir::constant(v.type, int64_t{0}));
+    if (is_packed(t)) v = b.one("bitcast", t, {v});
+    operands.push_back(v);
     place.in += bytes_of(t);
   }
   if (c.row->semantic == Semantic::kStore) {
@@ -90,10 +98,9 @@ void record(Builder& b, const Case& c, Place place, const ir::Operand& in, const
   }
   for (auto v : b.all(c.row->name, c.out, operands, c.attributes)) {
     auto t = in_memory(v.type);
-    bool is_pred = v.type.is_pred();
-    b.store(out,
-            is_pred ? b.one("selp", t, {ir::constant(t, int64_t{1}), ir::constant(t, int64_t{0}), v}) : v,
-            place.out);
+    if (v.type.is_pred()) v = b.one("selp", t, {ir::constant(t, int64_t{1}), ir::constant(t, int64_t{0}), v});
+    if (is_packed(v.type)) v = b.one("bitcast", t, {v});
+    b.store(out, v, place.out);
     place.out += bytes_of(t);
   }
 }
