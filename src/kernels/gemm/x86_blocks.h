@@ -1,0 +1,20 @@
+// The blocks of GGUF's quantisation formats taken apart: what the packer of weights reads. Private to the x86 products.
+#pragma once
+
+#include <array>
+
+#include "kernels/gemm/x86_weights.h"
+
+namespace rose::kernels {
+
+// One block of one column: integers in the order of the elements, scales still in their stored form.
+struct X86Block {
+  std::array<uint8_t, 256> q;
+  std::array<uint8_t, 16> scales{}, minima{};  // of each sub-block (super-blocks); s8 patterns for kSigned
+  uint16_t scale = 0, minimum = 0;             // f16 patterns; kExponent: the exponent byte
+};
+
+// `source` has format.block_bytes bytes.
+void x86_read_block(const X86WeightFormat& format, const uint8_t* source, X86Block& block);
+
+}  // namespace rose::kernels

@@ -1,0 +1,52 @@
+// The frame of a matrix product under construction: its parameters, and what its inner loops share. Private to the x86
+// products.
+#pragma once
+
+#include "dsl/block.h"
+#include "kernels/gemm/x86_gemm.h"
+
+namespace rose::kernels::x86 {
+
+using namespace dsl;
+
+inline constexpr int kLanes = kX86PanelColumns;
+
+// A tile's sums, f32 of kLanes columns each: [row][panel].
+using Sums = std::vector<std::vector<Val>>;
+
+// The parameters in their order, as tensors.
+struct Product {
+  Product(Block& block, const X86GemmSpec& spec);
+
+  const X86GemmSpec& spec;
+  const X86WeightFormat& format;
+  X86Form form;
+  X86Record record;
+  Block& block;
+  Tensor a;                      // u8 [rows, bytes of a row or record]
+  Tensor w;                      // u8 [panels, bytes of a panel]
+  Tensor bias, residual, out;
+  Val rows;                      // of a and out
+  Val block_rows;                // rows of one block of the grid, a multiple of a tile's
+
+  int64_t panels() const { return (spec.n + kLanes - 1) / kLanes; }
+};
+
+// `length` elements of `dtype` at the given byte of a row of bytes.
+Tensor part(const Tensor& bytes, int64_t byte, Type dtype, int64_t length);
+// The same at a byte that is known at run time, with a constant added.
+Tensor part_at(const Tensor& bytes, const Val& byte, int64_t constant, Type dtype, int64_t length);
+
+// Vectors of accumulators. A Var that is copied becomes another variable, so they are never moved.
+std::vector<std::vector<Var>> accumulators(size_t rows, int panels, Type type);
+Sums read(const std::vector<std::vector<Var>>& accumulators);
+
+// The inner loops: the sums of `a_rows` (rows of Product::a) times `panels` panels from `panel` on.
+Sums plain_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel, int panels);
+Sums integer_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel, int panels);   // quantised W
+Sums expanded_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel, int panels);  // the same, exact
+
+// One element of a row of activations as they are, as f32.
+Val activation(const Product& p, const Tensor& a_row, const Val& index, int64_t constant);
+
+}  // namespace rose::kernels::x86
