@@ -9,10 +9,11 @@ set(ROSE_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread"
 find_program(ROSE_CCACHE ccache)
 if(ROSE_CCACHE)
   # base_dir makes the same file in two build folders one cache entry; the sloppiness lets ccache serve
-  # files that use a precompiled header.
+  # files that use a precompiled header. (Not include_file_mtime: with it, a header that was edited during a
+  # compilation once left an object of the new header under the hash of the old one.)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
       CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${ROSE_CCACHE})
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${ROSE_CCACHE})
 endif()
 
 add_library(rose_options INTERFACE)
