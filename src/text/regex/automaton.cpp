@@ -45,9 +45,14 @@ class Closure {
       seen_[place] = true;
       const Instruction& code = program_.code[place];
       switch (code.op) {
-        case Instruction::Op::kMatch: return accepted = true;
-        case Instruction::Op::kSet: out_.push_back(place); break;
-        case Instruction::Op::kJump: stack.push_back(code.a); break;
+        case Instruction::Op::kMatch:
+          return accepted = true;
+        case Instruction::Op::kSet:
+          out_.push_back(place);
+          break;
+        case Instruction::Op::kJump:
+          stack.push_back(code.a);
+          break;
         case Instruction::Op::kSplit:
           stack.push_back(code.b);
           stack.push_back(code.a);
@@ -55,10 +60,12 @@ class Closure {
         case Instruction::Op::kNeighbour: {
           uint32_t neighbour = code.behind ? before : after;
           bool edge = neighbour == alphabet_.size();
-          if (edge ? code.edge : alphabet_.in_set(static_cast<uint16_t>(neighbour), code.a)) stack.push_back(place + 1);
+          if (edge ? code.edge : alphabet_.in_set(static_cast<uint16_t>(neighbour), code.a))
+            stack.push_back(place + 1);
           break;
         }
-        default: break;  // simple programs have no others
+        default:
+          break;  // simple programs have no others
       }
     }
     return false;
@@ -103,7 +110,8 @@ bool Automaton::fill(const Program& program) {
       State following{{}, looks_behind_ ? after : edge};
       std::vector<bool> added(program.code.size() + 1);
       for (uint32_t place : closure.run(states[current], after, accepted)) {
-        bool consumes = after != edge && alphabet_.in_set(static_cast<uint16_t>(after), program.code[place].a);
+        bool consumes =
+            after != edge && alphabet_.in_set(static_cast<uint16_t>(after), program.code[place].a);
         if (!consumes || added[place + 1]) continue;
         added[place + 1] = true;
         following.places.push_back(place + 1);
@@ -116,7 +124,8 @@ bool Automaton::fill(const Program& program) {
 
 size_t Automaton::match(std::string_view text, size_t at, size_t& steps) const {
   size_t before = at == 0 ? columns_ - 1 : 0;
-  if (looks_behind_ && at > 0) before = alphabet_.class_of(unicode::decode(text, unicode::previous(text, at)).point);
+  if (looks_behind_ && at > 0)
+    before = alphabet_.class_of(unicode::decode(text, unicode::previous(text, at)).point);
   uint32_t state = starts_[before];
   size_t last = kNoMatch, begin = at;
   const uint32_t* table = next_.data();

@@ -14,7 +14,8 @@ inline constexpr size_t kNoMatch = static_cast<size_t>(-1);
 ///
 /// A state is the ordered list of program places that may still match, best first. A transition is decided by
 /// the class of the *next* code point: with it known, look-ahead assertions of one code point resolve, so a
-/// match is noticed one code point late ("the match ended before this one"). The text's end is one more class.
+/// match is noticed one code point late ("the match ended before this one"). The text's end is one more
+/// class.
 class Automaton {
  public:
   /// Returns nothing if the program is not simple or needs more than a few thousand states.
@@ -31,9 +32,9 @@ class Automaton {
   static constexpr uint32_t kDead = 0;
 
   Alphabet alphabet_;
-  size_t columns_ = 0;             ///< classes, then the end of the text
-  std::vector<uint32_t> next_;     ///< [states, columns]: the next state, with kAccept if a match ends here
-  std::vector<uint32_t> starts_;   ///< start state after each class, then at the text's beginning
+  size_t columns_ = 0;            ///< classes, then the end of the text
+  std::vector<uint32_t> next_;    ///< [states, columns]: the next state, with kAccept if a match ends here
+  std::vector<uint32_t> starts_;  ///< start state after each class, then at the text's beginning
   bool looks_behind_ = false;
 };
 

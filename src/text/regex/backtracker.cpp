@@ -30,8 +30,8 @@ size_t Backtracker::match(size_t at, size_t& steps, size_t step_limit) {
   return end;
 }
 
-// Depth-first search in order of preference. A visited (place, offset) has failed already or is being tried by
-// someone with preference; either way a second try cannot lead to a better match.
+// Depth-first search in order of preference. A visited (place, offset) has failed already or is being tried
+// by someone with preference; either way a second try cannot lead to a better match.
 size_t Backtracker::run(uint32_t first, size_t start, int depth) {
   if (depth > 100) throw TextError("regular expression: look-ahead groups are nested too deeply");
   struct Job {
@@ -44,7 +44,8 @@ size_t Backtracker::run(uint32_t first, size_t start, int depth) {
     jobs.pop_back();
     while (mark(place, at)) {
       if (++*steps_ > step_limit_)
-        throw TextError("regular expression: matching takes too many steps on this text; the pattern is not linear");
+        throw TextError(
+            "regular expression: matching takes too many steps on this text; the pattern is not linear");
       const Instruction& code = program_.code[place];
       if (code.op == Instruction::Op::kMatch) return at;
       if (code.op == Instruction::Op::kSplit) {

@@ -34,7 +34,8 @@ struct NamedSet {
 std::string plain_name(std::string_view name) {
   std::string plain;
   for (char c : name)
-    if (c != ' ' && c != '_' && c != '-') plain.push_back(static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c));
+    if (c != ' ' && c != '_' && c != '-')
+      plain.push_back(static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c));
   return plain;
 }
 
@@ -65,8 +66,8 @@ CharSet CharSet::property(std::string_view name) {
   if (plain == "any") return range(0, kLastPoint);
 
   const std::pair<std::string_view, std::string_view> long_names[] = {
-      {"letter", "l"}, {"mark", "m"},  {"number", "n"},       {"punctuation", "p"}, {"punct", "p"},
-      {"symbol", "s"}, {"other", "c"}, {"separator", "z"},    {"digit", "nd"},      {"upper", "lu"},
+      {"letter", "l"}, {"mark", "m"},   {"number", "n"},           {"punctuation", "p"},     {"punct", "p"},
+      {"symbol", "s"}, {"other", "c"},  {"separator", "z"},        {"digit", "nd"},          {"upper", "lu"},
       {"lower", "ll"}, {"cntrl", "cc"}, {"uppercaseletter", "lu"}, {"lowercaseletter", "ll"}};
   for (const auto& [long_name, short_name] : long_names)
     if (long_name == plain) plain = short_name;
@@ -76,7 +77,8 @@ CharSet CharSet::property(std::string_view name) {
     uint32_t entry = unicode::kCategoryRuns[run];
     std::string category = plain_name(unicode::kCategoryNames[entry & 31]);
     if (category != plain && category.substr(0, 1) != plain) continue;
-    uint32_t last = run + 1 < unicode::kCategoryRuns.size() ? (unicode::kCategoryRuns[run + 1] >> 5) - 1 : kLastPoint;
+    uint32_t last =
+        run + 1 < unicode::kCategoryRuns.size() ? (unicode::kCategoryRuns[run + 1] >> 5) - 1 : kLastPoint;
     set.ranges_.push_back({entry >> 5, last});
   }
   if (set.ranges_.empty())

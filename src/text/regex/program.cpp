@@ -37,13 +37,20 @@ class Compiler {
 
   void emit(const Node& node) {
     switch (node.kind) {
-      case Node::Kind::kEmpty: break;
-      case Node::Kind::kSet: add({.op = Op::kSet, .a = set_index(node.set)}); break;
+      case Node::Kind::kEmpty:
+        break;
+      case Node::Kind::kSet:
+        add({.op = Op::kSet, .a = set_index(node.set)});
+        break;
       case Node::Kind::kConcat:
         for (const auto& child : node.children) emit(child);
         break;
-      case Node::Kind::kAlternate: alternate(node); break;
-      case Node::Kind::kRepeat: repeat(node); break;
+      case Node::Kind::kAlternate:
+        alternate(node);
+        break;
+      case Node::Kind::kRepeat:
+        repeat(node);
+        break;
       case Node::Kind::kNeighbour:
         add({.op = Op::kNeighbour, .behind = node.behind, .edge = node.edge, .a = set_index(node.set)});
         program_.looks_behind |= node.behind;
@@ -123,7 +130,8 @@ Alphabet::Alphabet(const std::vector<CharSet>& sets) {
     for (size_t s = 0; s < sets.size(); s++) member[s] = sets[s].contains(cuts[i]);
     auto [it, fresh] = classes.try_emplace(member, static_cast<uint16_t>(classes.size()));
     if (fresh) {
-      if (members_.size() >= 4096) throw TextError("regular expression: too many different character classes");
+      if (members_.size() >= 4096)
+        throw TextError("regular expression: too many different character classes");
       members_.push_back(member);
     }
     std::fill(flat.begin() + cuts[i], flat.begin() + cuts[i + 1], it->second);

@@ -9,8 +9,8 @@ namespace rose::text::regex {
 Regex::Regex(std::string_view pattern)
     : pattern_(pattern), program_(compile(parse(pattern))), automaton_(Automaton::build(program_)) {}
 
-// Patterns of real tokenizers read each code point two or three times. A pattern that reads far ahead and then
-// gives up everywhere would be quadratic; the limit turns that into an error instead of a hang.
+// Patterns of real tokenizers read each code point two or three times. A pattern that reads far ahead and
+// then gives up everywhere would be quadratic; the limit turns that into an error instead of a hang.
 Regex::Matches::Matches(const Regex& regex, std::string_view text)
     : regex_(regex), text_(text), step_limit_(5'000'000 + 2000 * text.size()) {
   if (!regex.automaton_) backtracker_ = std::make_unique<Backtracker>(regex.program_, text);
@@ -22,8 +22,9 @@ size_t Regex::Matches::match_at(size_t at) {
   if (backtracker_) return backtracker_->match(at, steps_, step_limit_);
   size_t end = regex_.automaton_->match(text_, at, steps_);
   if (steps_ > step_limit_)
-    throw TextError("regular expression: matching takes too many steps on this text; the pattern is not linear: " +
-                    regex_.pattern_.substr(0, 200));
+    throw TextError(
+        "regular expression: matching takes too many steps on this text; the pattern is not linear: " +
+        regex_.pattern_.substr(0, 200));
   return end;
 }
 

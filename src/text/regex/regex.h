@@ -21,8 +21,8 @@ class Regex {
   /// Throws TextError for a pattern that is wrong, too large or not supported.
   explicit Regex(std::string_view pattern);
 
-  /// Walks over the non-overlapping matches in `text` (valid UTF-8), leftmost first; empty matches right after
-  /// another match are skipped. Lives no longer than the Regex and the text.
+  /// Walks over the non-overlapping matches in `text` (valid UTF-8), leftmost first; empty matches right
+  /// after another match are skipped. Lives no longer than the Regex and the text.
   class Matches {
    public:
     Matches(const Regex& regex, std::string_view text);

@@ -59,7 +59,8 @@ class Parser {
   };
 
   [[noreturn]] void fail(std::string_view what) const {
-    throw TextError(fmt::format("regular expression at offset {}: {} (pattern: {})", at_, what, pattern_.substr(0, 200)));
+    throw TextError(
+        fmt::format("regular expression at offset {}: {} (pattern: {})", at_, what, pattern_.substr(0, 200)));
   }
 
   bool done() const { return at_ >= pattern_.size(); }
@@ -114,7 +115,8 @@ class Parser {
     if (looking_at("[")) return set_node(cased(bracket()));
     if (accept("^")) return neighbour(CharSet::one('\n'), true, true);
     if (accept("$")) return neighbour(CharSet::one('\n'), false, true);
-    if (accept(".")) return set_node(options_.dot_all ? CharSet::range(0, 0x10FFFF) : CharSet::one('\n').negated());
+    if (accept("."))
+      return set_node(options_.dot_all ? CharSet::range(0, 0x10FFFF) : CharSet::one('\n').negated());
     if (looking_at("*") || looking_at("+") || looking_at("?")) fail("has a quantifier after nothing");
     if (accept("\\")) return escape_atom();
     return set_node(cased(CharSet::one(next_point())));
@@ -171,7 +173,8 @@ class Parser {
         break;
     }
     if (accept(")")) {
-      // Oniguruma's Ruby syntax: the rest of the enclosing group, alternatives included, is the option's scope.
+      // Oniguruma's Ruby syntax: the rest of the enclosing group, alternatives included, is the option's
+      // scope.
       Node rest = alternation();
       options_ = outer;
       return rest;
@@ -270,25 +273,44 @@ class Parser {
   CharSet escape_set() {
     char32_t point = next_point();
     switch (point) {
-      case 's': return CharSet(unicode::kRegexSpace);
-      case 'S': return CharSet(unicode::kRegexSpace).negated();
-      case 'd': return CharSet::property("Nd");
-      case 'D': return CharSet::property("Nd").negated();
-      case 'w': return CharSet(unicode::kRegexWord);
-      case 'W': return CharSet(unicode::kRegexWord).negated();
-      case 'h': return hex_digits();
-      case 'H': return hex_digits().negated();
-      case 'p': return property(false);
-      case 'P': return property(true);
-      case 'n': return CharSet::one('\n');
-      case 'r': return CharSet::one('\r');
-      case 't': return CharSet::one('\t');
-      case 'f': return CharSet::one('\f');
-      case 'v': return CharSet::one('\v');
-      case 'a': return CharSet::one('\a');
-      case 'e': return CharSet::one(0x1B);
-      case '0': return CharSet::one(0);
-      case 'u': return CharSet::one(hex(4, 4));
+      case 's':
+        return CharSet(unicode::kRegexSpace);
+      case 'S':
+        return CharSet(unicode::kRegexSpace).negated();
+      case 'd':
+        return CharSet::property("Nd");
+      case 'D':
+        return CharSet::property("Nd").negated();
+      case 'w':
+        return CharSet(unicode::kRegexWord);
+      case 'W':
+        return CharSet(unicode::kRegexWord).negated();
+      case 'h':
+        return hex_digits();
+      case 'H':
+        return hex_digits().negated();
+      case 'p':
+        return property(false);
+      case 'P':
+        return property(true);
+      case 'n':
+        return CharSet::one('\n');
+      case 'r':
+        return CharSet::one('\r');
+      case 't':
+        return CharSet::one('\t');
+      case 'f':
+        return CharSet::one('\f');
+      case 'v':
+        return CharSet::one('\v');
+      case 'a':
+        return CharSet::one('\a');
+      case 'e':
+        return CharSet::one(0x1B);
+      case '0':
+        return CharSet::one(0);
+      case 'u':
+        return CharSet::one(hex(4, 4));
       case 'x': {
         if (!accept("{")) return CharSet::one(hex(1, 2));
         char32_t value = hex(1, 8);
@@ -314,7 +336,9 @@ class Parser {
     int digits = 0;
     for (; digits < at_most && !done(); digits++, at_++) {
       char c = pattern_[at_];
-      int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+      int digit = c >= '0' && c <= '9'                 ? c - '0'
+                  : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                       : -1;
       if (digit < 0) break;
       value = value * 16 + static_cast<uint32_t>(digit);
     }

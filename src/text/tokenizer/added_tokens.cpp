@@ -18,7 +18,8 @@ bool word_at(std::string_view text, size_t at) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer) : tokens_(std::move(tokens)) {
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer)
+    : tokens_(std::move(tokens)) {
   TokenId last = 0;
   base_ = kNoToken;
   for (const auto& token : tokens_) {
@@ -56,7 +57,8 @@ const std::string& AddedTokens::normalized_form(const AddedToken& token) const {
   return normalized_[static_cast<size_t>(&token - tokens_.data())];
 }
 
-void AddedTokens::split(std::string_view text, bool in_normalized, bool with_special, std::vector<Segment>& out) const {
+void AddedTokens::split(std::string_view text, bool in_normalized, bool with_special,
+                        std::vector<Segment>& out) const {
   const Trie& trie = in_normalized ? normal_ : raw_;
   size_t done = 0;
   for (size_t at = 0; !trie.empty() && at < text.size();) {

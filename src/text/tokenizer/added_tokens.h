@@ -16,8 +16,8 @@ struct AddedToken {
   bool single_word = false;  ///< only where no word character touches it
   bool lstrip = false;       ///< swallows white space on its left
   bool rstrip = false;
-  bool normalized = true;    ///< looked for in the normalised text, in its normalised form
-  bool special = false;      ///< left out when decoding without special tokens
+  bool normalized = true;  ///< looked for in the normalised text, in its normalised form
+  bool special = false;    ///< left out when decoding without special tokens
 };
 
 /// A part of a text: a token found there, or text without one (id == kNoToken).

@@ -15,7 +15,10 @@ struct Bpe::State : Scratch {
 };
 
 Bpe::Bpe(Vocabulary vocabulary, BpeMerges merges, BpeOptions options)
-    : Model(std::move(vocabulary)), merges_(std::move(merges)), options_(std::move(options)), byte_tokens_(vocabulary_) {
+    : Model(std::move(vocabulary)),
+      merges_(std::move(merges)),
+      options_(std::move(options)),
+      byte_tokens_(vocabulary_) {
   if (!options_.unknown_token.empty()) unknown_ = vocabulary_.find(options_.unknown_token);
   options_.maps_bytes ? index_bytes() : index_borders();
 }
@@ -105,7 +108,8 @@ void Bpe::merge_word(std::string_view word, State& state, std::vector<TokenId>& 
 
 void Bpe::append_characters(std::string_view word, std::vector<TokenId>& ids) const {
   bool plain = options_.subword_prefix.empty() && options_.word_suffix.empty();
-  bool unknown_pending = false;  // an unknown character whose token is not written yet, as more may fuse with it
+  bool unknown_pending =
+      false;  // an unknown character whose token is not written yet, as more may fuse with it
   std::string decorated;
   for (size_t at = 0; at < word.size();) {
     size_t next = at + unicode::sequence_length(word[at]);
@@ -126,7 +130,8 @@ void Bpe::append_characters(std::string_view word, std::vector<TokenId>& ids) co
     if (options_.byte_fallback && byte_tokens_.append(symbol, ids)) continue;
     if (options_.unknown_token.empty()) continue;
     if (unknown_ == kNoToken)
-      throw TextError(fmt::format("tokenizer model: unk_token \"{}\" is not in the vocabulary", options_.unknown_token));
+      throw TextError(
+          fmt::format("tokenizer model: unk_token \"{}\" is not in the vocabulary", options_.unknown_token));
     if (unknown_pending && !options_.fuse_unknown) ids.push_back(unknown_);
     unknown_pending = true;
   }

@@ -1,4 +1,5 @@
-// Byte pair encoding: over bytes (GPT-2, Llama 3, Qwen) or over characters with byte fallback (SentencePiece).
+// Byte pair encoding: over bytes (GPT-2, Llama 3, Qwen) or over characters with byte fallback
+// (SentencePiece).
 #pragma once
 
 #include <optional>
@@ -10,13 +11,13 @@
 namespace rose::text {
 
 struct BpeOptions {
-  std::string unknown_token;       ///< empty: characters without a token are left out
-  std::string subword_prefix;      ///< before every symbol of a word but the first
-  std::string word_suffix;         ///< behind the last symbol of a word
-  bool fuse_unknown = false;       ///< one unknown token for a run of unknown characters
-  bool byte_fallback = false;      ///< "<0xE2>" tokens for a character without a token of its own
-  bool ignore_merges = false;      ///< a pre-token that is a token is not split, whatever the merges say
-  bool maps_bytes = false;         ///< pre-tokens are raw bytes, tokens are written in GPT-2's byte alphabet
+  std::string unknown_token;   ///< empty: characters without a token are left out
+  std::string subword_prefix;  ///< before every symbol of a word but the first
+  std::string word_suffix;     ///< behind the last symbol of a word
+  bool fuse_unknown = false;   ///< one unknown token for a run of unknown characters
+  bool byte_fallback = false;  ///< "<0xE2>" tokens for a character without a token of its own
+  bool ignore_merges = false;  ///< a pre-token that is a token is not split, whatever the merges say
+  bool maps_bytes = false;     ///< pre-tokens are raw bytes, tokens are written in GPT-2's byte alphabet
 };
 
 class Bpe : public Model {
@@ -39,9 +40,9 @@ class Bpe : public Model {
   BpeOptions options_;
   TokenId unknown_ = kNoToken;
   ByteTokens byte_tokens_;
-  TokenId of_byte_[256];        ///< maps_bytes: the token of each byte
-  Vocabulary words_;            ///< maps_bytes and ignore_merges: tokens as raw bytes
-  std::vector<uint64_t> joins_; ///< see may_join(); empty: a pre-token is one word
+  TokenId of_byte_[256];         ///< maps_bytes: the token of each byte
+  Vocabulary words_;             ///< maps_bytes and ignore_merges: tokens as raw bytes
+  std::vector<uint64_t> joins_;  ///< see may_join(); empty: a pre-token is one word
 };
 
 }  // namespace rose::text

@@ -17,7 +17,8 @@ void BpeMerges::grow(size_t slots) {
   shift_ = 64 - std::countr_zero(slots);
   count_ = 0;
   for (const Slot& slot : old)
-    if (slot.key != kEmpty) add(static_cast<TokenId>(slot.key >> 32), static_cast<TokenId>(slot.key), slot.rule);
+    if (slot.key != kEmpty)
+      add(static_cast<TokenId>(slot.key >> 32), static_cast<TokenId>(slot.key), slot.rule);
 }
 
 void BpeMerges::add(TokenId left, TokenId right, Rule rule) {

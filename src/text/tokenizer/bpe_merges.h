@@ -8,7 +8,8 @@
 
 namespace rose::text {
 
-/// The rules (left, right) -> merged, ordered by rank: the lowest rank merges first, the leftmost among equals.
+/// The rules (left, right) -> merged, ordered by rank: the lowest rank merges first, the leftmost among
+/// equals.
 class BpeMerges {
  public:
   struct Rule {

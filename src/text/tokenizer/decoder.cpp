@@ -25,7 +25,8 @@ DecoderPtr make(Function function) {
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   if (from.empty()) return;
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
 }
 
 // "<0xE2>" -> 0xE2; -1 for everything else.
@@ -68,7 +69,8 @@ void byte_fallback(Tokens& tokens) {
 void strip(Tokens& tokens, const std::string& content, size_t start, size_t stop) {
   for (auto& token : tokens) {
     size_t begin = 0, end = token.size();
-    for (size_t i = 0; i < start && std::string_view(token).substr(begin, end - begin).starts_with(content); i++)
+    for (size_t i = 0; i < start && std::string_view(token).substr(begin, end - begin).starts_with(content);
+         i++)
       begin += content.size();
     for (size_t i = 0; i < stop && std::string_view(token).substr(begin, end - begin).ends_with(content); i++)
       end -= content.size();
@@ -80,8 +82,8 @@ void strip(Tokens& tokens, const std::string& content, size_t start, size_t stop
 
 std::string clean_up_spaces(std::string text) {
   const std::pair<std::string_view, std::string_view> rules[] = {
-      {" .", "."},      {" ?", "?"},          {" !", "!"},   {" ,", ","},     {" ' ", "'"}, {" n't", "n't"},
-      {" 'm", "'m"},    {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+      {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+      {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
   for (auto [from, to] : rules) replace_all(text, from, to);
   return text;
 }
@@ -105,7 +107,8 @@ DecoderPtr make_fuse_decoder() {
 }
 
 DecoderPtr make_strip_decoder(char32_t content, size_t start, size_t stop) {
-  return make([=, content = unicode::encode(content)](Tokens& tokens) { strip(tokens, content, start, stop); });
+  return make(
+      [=, content = unicode::encode(content)](Tokens& tokens) { strip(tokens, content, start, stop); });
 }
 
 DecoderPtr make_replace_decoder(Pattern pattern, std::string content) {
@@ -134,7 +137,8 @@ DecoderPtr make_metaspace_decoder(char32_t replacement, bool drops_first) {
 
 DecoderPtr make_bpe_decoder(std::string suffix) {
   return make([=](Tokens& tokens) {
-    for (size_t i = 0; i < tokens.size(); i++) replace_all(tokens[i], suffix, i + 1 == tokens.size() ? "" : " ");
+    for (size_t i = 0; i < tokens.size(); i++)
+      replace_all(tokens[i], suffix, i + 1 == tokens.size() ? "" : " ");
   });
 }
 

@@ -43,11 +43,14 @@ std::optional<bool> JsonFields::optional_flag(const char* field) const {
   return at(field).get<bool>();
 }
 
-bool JsonFields::flag_or(const char* field, bool fallback) const { return optional_flag(field).value_or(fallback); }
+bool JsonFields::flag_or(const char* field, bool fallback) const {
+  return optional_flag(field).value_or(fallback);
+}
 
 uint32_t JsonFields::number(const char* field) const {
   const auto& value = at(field);
-  if (!value.is_number_unsigned() || value.get<uint64_t>() > 0xFFFFFFFF) fail(field, "must be a number from 0 to 2^32 - 1");
+  if (!value.is_number_unsigned() || value.get<uint64_t>() > 0xFFFFFFFF)
+    fail(field, "must be a number from 0 to 2^32 - 1");
   return value.get<uint32_t>();
 }
 
@@ -58,7 +61,8 @@ uint32_t JsonFields::number_or(const char* field, uint32_t fallback) const {
 char32_t JsonFields::character_or(const char* field, char32_t fallback) const {
   if (!has(field)) return fallback;
   std::string value = text(field);
-  if (value.empty() || unicode::sequence_length(value[0]) != value.size()) fail(field, "must be one character");
+  if (value.empty() || unicode::sequence_length(value[0]) != value.size())
+    fail(field, "must be one character");
   return unicode::decode(value, 0).point;
 }
 

@@ -14,7 +14,8 @@ void JsonScanner::fail(std::string_view what) const {
 }
 
 void JsonScanner::skip_space() {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+  while (at_ < text_.size() &&
+         (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
     at_++;
 }
 
@@ -59,12 +60,24 @@ std::string_view JsonScanner::escaped_string(size_t begin, std::string& buffer) 
     switch (escape) {
       case '"':
       case '\\':
-      case '/': buffer.push_back(escape); break;
-      case 'b': buffer.push_back('\b'); break;
-      case 'f': buffer.push_back('\f'); break;
-      case 'n': buffer.push_back('\n'); break;
-      case 'r': buffer.push_back('\r'); break;
-      case 't': buffer.push_back('\t'); break;
+      case '/':
+        buffer.push_back(escape);
+        break;
+      case 'b':
+        buffer.push_back('\b');
+        break;
+      case 'f':
+        buffer.push_back('\f');
+        break;
+      case 'n':
+        buffer.push_back('\n');
+        break;
+      case 'r':
+        buffer.push_back('\r');
+        break;
+      case 't':
+        buffer.push_back('\t');
+        break;
       case 'u': {
         uint32_t unit = hex4();
         if (unit >= 0xD800 && unit < 0xDC00) {
@@ -79,7 +92,8 @@ std::string_view JsonScanner::escaped_string(size_t begin, std::string& buffer) 
         unicode::append(buffer, unit);
         break;
       }
-      default: fail("unknown escape in a string");
+      default:
+        fail("unknown escape in a string");
     }
   }
   fail("string without an end");
@@ -100,7 +114,8 @@ uint32_t JsonScanner::unsigned_integer() {
   auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
   if (error != std::errc()) fail("expected a number from 0 to 2^32 - 1");
   at_ = static_cast<size_t>(end - text_.data());
-  if (at_ < text_.size() && (text_[at_] == '.' || text_[at_] == 'e' || text_[at_] == 'E')) fail("expected a whole number");
+  if (at_ < text_.size() && (text_[at_] == '.' || text_[at_] == 'e' || text_[at_] == 'E'))
+    fail("expected a whole number");
   return value;
 }
 
@@ -142,8 +157,11 @@ std::string_view JsonScanner::value() {
   int depth = 0;
   do {
     switch (peek()) {
-      case '\0': fail("ends too early");
-      case '"': skip_string(); break;
+      case '\0':
+        fail("ends too early");
+      case '"':
+        skip_string();
+        break;
       case '{':
       case '[':
         if (++depth > 100) fail("nested more than 100 deep");
@@ -160,7 +178,9 @@ std::string_view JsonScanner::value() {
         at_++;
         break;
       default:
-        while (at_ < text_.size() && std::string_view(",:{}[]\" \n\r\t").find(text_[at_]) == std::string_view::npos) at_++;
+        while (at_ < text_.size() &&
+               std::string_view(",:{}[]\" \n\r\t").find(text_[at_]) == std::string_view::npos)
+          at_++;
     }
   } while (depth > 0);
   return text_.substr(begin, at_ - begin);

@@ -7,8 +7,8 @@
 
 namespace rose::text {
 
-/// Reads forward through a document that is valid UTF-8. Every method throws TextError with the byte offset and
-/// the name of the document for anything that is not what was asked for.
+/// Reads forward through a document that is valid UTF-8. Every method throws TextError with the byte offset
+/// and the name of the document for anything that is not what was asked for.
 class JsonScanner {
  public:
   /// `offset`: where `text` begins in the document, for messages.

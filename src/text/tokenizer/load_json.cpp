@@ -48,7 +48,8 @@ class Sections {
     auto found = members_.find(key);
     if (found == members_.end()) return nullptr;
     json tree = json::parse(found->second.text, nullptr, false);
-    if (tree.is_discarded()) throw TextError(fmt::format("tokenizer.json: {}{} is not valid JSON", name_, key));
+    if (tree.is_discarded())
+      throw TextError(fmt::format("tokenizer.json: {}{} is not valid JSON", name_, key));
     return tree;
   }
   std::string text_or(const std::string& key, std::string fallback) const {
@@ -103,8 +104,9 @@ class MergeReader {
   TokenId id_of(std::string_view token) const {
     TokenId id = vocabulary_.find(token);
     if (id == kNoToken)
-      throw TextError(fmt::format("tokenizer.json: model.merges[{}] needs the token \"{}\", which model.vocab lacks",
-                                  rank_, token.substr(0, 100)));
+      throw TextError(
+          fmt::format("tokenizer.json: model.merges[{}] needs the token \"{}\", which model.vocab lacks",
+                      rank_, token.substr(0, 100)));
     return id;
   }
   const Vocabulary& vocabulary_;
@@ -140,7 +142,8 @@ BpeMerges read_merges(const Sections& model, const Vocabulary& vocabulary, size_
 
 bool has_all_bytes(const Vocabulary& vocabulary) {
   for (int byte = 0; byte < 256; byte++)
-    if (vocabulary.find(unicode::encode(byte_to_char(static_cast<unsigned char>(byte)))) == kNoToken) return false;
+    if (vocabulary.find(unicode::encode(byte_to_char(static_cast<unsigned char>(byte)))) == kNoToken)
+      return false;
   return true;
 }
 
@@ -174,7 +177,8 @@ std::unique_ptr<const Model> read_unigram(const Sections& model) {
     scanner.expect(']');
   });
   TokenId unknown = model.has("unk_id") ? model.scan("unk_id").unsigned_integer() : kNoToken;
-  return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unknown, model.flag("byte_fallback"));
+  return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unknown,
+                                   model.flag("byte_fallback"));
 }
 
 // Files of old versions do not name the kind of their model.
@@ -190,7 +194,9 @@ std::unique_ptr<const Model> read_model(const Sections& model, bool after_byte_l
   if (type == "BPE") return read_bpe(model, after_byte_level, raw_bytes);
   if (type == "Unigram") return read_unigram(model);
   if (type == "WordPiece") {
-    uint32_t limit = model.has("max_input_chars_per_word") ? model.scan("max_input_chars_per_word").unsigned_integer() : 100;
+    uint32_t limit = model.has("max_input_chars_per_word")
+                         ? model.scan("max_input_chars_per_word").unsigned_integer()
+                         : 100;
     return std::make_unique<WordPiece>(read_vocabulary(model), model.text_or("unk_token", "[UNK]"),
                                        model.text_or("continuing_subword_prefix", "##"), limit);
   }
@@ -199,8 +205,8 @@ std::unique_ptr<const Model> read_model(const Sections& model, bool after_byte_l
   throw TextError(fmt::format("tokenizer.json: model.type \"{}\" is not a known model", type));
 }
 
-// The id of an added token is the vocabulary's if the token is there; else the next free one. The "id" that the
-// file gives is not consulted, as HF does not either.
+// The id of an added token is the vocabulary's if the token is there; else the next free one. The "id" that
+// the file gives is not consulted, as HF does not either.
 std::vector<AddedToken> read_added_tokens(const Sections& document, const Vocabulary& vocabulary) {
   std::vector<AddedToken> tokens;
   if (!document.has("added_tokens")) return tokens;

@@ -87,7 +87,8 @@ void bert(std::string& text, const BertNormalizerOptions& options) {
 
 // sentencepiece's "nmt" rules: control characters go, odd spaces become ' '.
 void nmt(std::string& out, char32_t c) {
-  bool removed = (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+  bool removed =
+      (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
   if (removed) return;
   bool space = c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
                c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;

@@ -55,7 +55,8 @@ NormalizerPtr make_replace(Pattern pattern, std::string content);
 NormalizerPtr make_prepend(std::string prefix);
 NormalizerPtr make_normalizer_sequence(std::vector<NormalizerPtr> parts);
 
-/// BERT's cleaning: control characters out, white space to ' ', spaces around CJK ideographs, accents off, lower case.
+/// BERT's cleaning: control characters out, white space to ' ', spaces around CJK ideographs, accents off,
+/// lower case.
 struct BertNormalizerOptions {
   bool clean_text = true;
   bool handle_chinese_chars = true;

@@ -56,10 +56,11 @@ NormalizerPtr normalizer_from_json(const json& section) {
   std::string type = fields.type();
   using unicode::Form;
   if (type == "Sequence")
-    return make_normalizer_sequence(sequence_of<NormalizerPtr>(fields.array("normalizers"), [&](const json& part) {
-      if (part.is_null()) fields.fail("normalizers", "must not have null in it");
-      return normalizer_from_json(part);
-    }));
+    return make_normalizer_sequence(
+        sequence_of<NormalizerPtr>(fields.array("normalizers"), [&](const json& part) {
+          if (part.is_null()) fields.fail("normalizers", "must not have null in it");
+          return normalizer_from_json(part);
+        }));
   if (type == "NFC") return make_unicode_form(Form::kNfc);
   if (type == "NFD") return make_unicode_form(Form::kNfd);
   if (type == "NFKC") return make_unicode_form(Form::kNfkc);
@@ -68,8 +69,10 @@ NormalizerPtr normalizer_from_json(const json& section) {
   if (type == "StripAccents") return make_strip_accents();
   if (type == "Nmt") return make_nmt();
   if (type == "ByteLevel") return make_byte_level_normalizer();
-  if (type == "Strip") return make_strip(fields.flag_or("strip_left", true), fields.flag_or("strip_right", true));
-  if (type == "Replace") return make_replace(pattern_of(fields, "normalizer.Replace"), fields.text("content"));
+  if (type == "Strip")
+    return make_strip(fields.flag_or("strip_left", true), fields.flag_or("strip_right", true));
+  if (type == "Replace")
+    return make_replace(pattern_of(fields, "normalizer.Replace"), fields.text("content"));
   if (type == "Prepend") return make_prepend(fields.text("prepend"));
   if (type == "Precompiled") {
     if (!fields.has("precompiled_charsmap")) return make_normalizer_sequence({});
@@ -79,7 +82,8 @@ NormalizerPtr normalizer_from_json(const json& section) {
   }
   if (type == "BertNormalizer") {
     bool lowercase = fields.flag_or("lowercase", true);
-    return make_bert_normalizer({fields.flag_or("clean_text", true), fields.flag_or("handle_chinese_chars", true),
+    return make_bert_normalizer({fields.flag_or("clean_text", true),
+                                 fields.flag_or("handle_chinese_chars", true),
                                  fields.optional_flag("strip_accents").value_or(lowercase), lowercase});
   }
   fields.fail("type", fmt::format("\"{}\" is not a known normalizer", type));
@@ -99,9 +103,11 @@ PreTokenizerPtr pre_tokenizer_from_json(const json& section, bool raw_bytes) {
     return make_split(pattern_of(fields, "pre_tokenizer.Split"), behavior_of(fields, "Isolated"),
                       fields.flag_or("invert", false));
   if (type == "ByteLevel")
-    return make_byte_level(fields.flag_or("add_prefix_space", true), fields.flag_or("use_regex", true), raw_bytes);
+    return make_byte_level(fields.flag_or("add_prefix_space", true), fields.flag_or("use_regex", true),
+                           raw_bytes);
   if (type == "Metaspace")
-    return make_metaspace(fields.character_or("replacement", U'\u2581'), scheme_of(fields), fields.flag_or("split", true));
+    return make_metaspace(fields.character_or("replacement", U'\u2581'), scheme_of(fields),
+                          fields.flag_or("split", true));
   if (type == "Whitespace") return make_whitespace();
   if (type == "WhitespaceSplit") return make_whitespace_split();
   if (type == "BertPreTokenizer") return make_bert_pre_tokenizer();
@@ -123,11 +129,14 @@ bool ends_in_byte_level(const json& section) {
   const auto& parts = section["pretokenizers"];
   if (!parts.is_array() || parts.empty() || !ends_in_byte_level(parts.back())) return false;
   return std::none_of(parts.begin(), parts.end() - 1, [](const json& part) {
-    return !part.is_object() || part.value("type", json()) == "ByteLevel" || part.value("type", json()) == "Sequence";
+    return !part.is_object() || part.value("type", json()) == "ByteLevel" ||
+           part.value("type", json()) == "Sequence";
   });
 }
 
-bool is_byte_level(const json& section) { return section.is_object() && section.value("type", json()) == "ByteLevel"; }
+bool is_byte_level(const json& section) {
+  return section.is_object() && section.value("type", json()) == "ByteLevel";
+}
 
 DecoderPtr decoder_from_json(const json& section) {
   if (section.is_null()) return nullptr;
@@ -142,11 +151,15 @@ DecoderPtr decoder_from_json(const json& section) {
   if (type == "ByteFallback") return make_byte_fallback_decoder();
   if (type == "Fuse") return make_fuse_decoder();
   if (type == "Strip")
-    return make_strip_decoder(fields.character_or("content", ' '), fields.number_or("start", 0), fields.number_or("stop", 0));
-  if (type == "Replace") return make_replace_decoder(pattern_of(fields, "decoder.Replace"), fields.text("content"));
-  if (type == "WordPiece") return make_wordpiece_decoder(fields.text_or("prefix", "##"), fields.flag_or("cleanup", true));
+    return make_strip_decoder(fields.character_or("content", ' '), fields.number_or("start", 0),
+                              fields.number_or("stop", 0));
+  if (type == "Replace")
+    return make_replace_decoder(pattern_of(fields, "decoder.Replace"), fields.text("content"));
+  if (type == "WordPiece")
+    return make_wordpiece_decoder(fields.text_or("prefix", "##"), fields.flag_or("cleanup", true));
   if (type == "Metaspace")
-    return make_metaspace_decoder(fields.character_or("replacement", U'\u2581'), scheme_of(fields) != PrependScheme::kNever);
+    return make_metaspace_decoder(fields.character_or("replacement", U'\u2581'),
+                                  scheme_of(fields) != PrependScheme::kNever);
   if (type == "BPEDecoder") return make_bpe_decoder(fields.text_or("suffix", "</w>"));
   if (type == "CTC")
     return make_ctc_decoder(fields.text_or("pad_token", "<pad>"), fields.text_or("word_delimiter_token", "|"),

@@ -3,7 +3,8 @@
 namespace rose::text {
 
 PostProcessor::PostProcessor()
-    : single_{{Item::Kind::kFirst, 0, {}}}, pair_{{Item::Kind::kFirst, 0, {}}, {Item::Kind::kSecond, 1, {}}} {}
+    : single_{{Item::Kind::kFirst, 0, {}}},
+      pair_{{Item::Kind::kFirst, 0, {}}, {Item::Kind::kSecond, 1, {}}} {}
 
 size_t PostProcessor::added(bool is_pair) const {
   size_t count = 0;

@@ -24,12 +24,14 @@ class PostProcessor {
     std::vector<TokenId> tokens;  ///< of kTokens
   };
   PostProcessor();
-  PostProcessor(std::vector<Item> single, std::vector<Item> pair) : single_(std::move(single)), pair_(std::move(pair)) {}
+  PostProcessor(std::vector<Item> single, std::vector<Item> pair)
+      : single_(std::move(single)), pair_(std::move(pair)) {}
 
   /// Number of tokens that it adds.
   size_t added(bool is_pair) const;
   /// `second` is null for a single sequence.
-  Encoding apply(const std::vector<TokenId>& first, const std::vector<TokenId>* second, bool add_special_tokens) const;
+  Encoding apply(const std::vector<TokenId>& first, const std::vector<TokenId>* second,
+                 bool add_special_tokens) const;
 
  private:
   std::vector<Item> single_;

@@ -23,7 +23,8 @@ std::vector<Item> template_items(const JsonFields& fields, const char* field) {
   JsonFields special_tokens(fields.object("special_tokens"), "post_processor.special_tokens");
   std::vector<Item> items;
   for (const auto& element : fields.array(field)) {
-    if (!element.is_object() || element.size() != 1) fields.fail(field, "must list Sequence and SpecialToken objects");
+    if (!element.is_object() || element.size() != 1)
+      fields.fail(field, "must list Sequence and SpecialToken objects");
     const std::string& kind = element.begin().key();
     JsonFields piece(element.begin().value(), fmt::format("post_processor.{}", field));
     std::string id = piece.text("id");
@@ -35,7 +36,8 @@ std::vector<Item> template_items(const JsonFields& fields, const char* field) {
       JsonFields token(special_tokens.object(id.c_str()), "post_processor.special_tokens." + id);
       Item item{Kind::kTokens, type_id, {}};
       for (const auto& number : token.array("ids")) {
-        if (!number.is_number_unsigned() || number.get<uint64_t>() >= kNoToken) token.fail("ids", "must list token ids");
+        if (!number.is_number_unsigned() || number.get<uint64_t>() >= kNoToken)
+          token.fail("ids", "must list token ids");
         item.tokens.push_back(number.get<TokenId>());
       }
       items.push_back(std::move(item));
@@ -56,7 +58,8 @@ PostProcessor post_processor_from_json(const json& section) {
   if (type == "TemplateProcessing") return {template_items(fields, "single"), template_items(fields, "pair")};
   if (type == "BertProcessing" || type == "RobertaProcessing") {
     bool roberta = type == "RobertaProcessing";
-    Item cls{Kind::kTokens, 0, {named_token(fields, "cls")}}, sep{Kind::kTokens, 0, {named_token(fields, "sep")}};
+    Item cls{Kind::kTokens, 0, {named_token(fields, "cls")}},
+        sep{Kind::kTokens, 0, {named_token(fields, "sep")}};
     Item first{Kind::kFirst, 0, {}}, second{Kind::kSecond, roberta ? 0u : 1u, {}};
     Item last = sep;
     last.type_id = second.type_id;

@@ -54,7 +54,8 @@ class PartList {
     };
     switch (behavior) {
       case SplitBehavior::kRemoved:
-      case SplitBehavior::kIsolated: return;
+      case SplitBehavior::kIsolated:
+        return;
       case SplitBehavior::kContiguous:
         for (const auto& part : parts_) join(part, part.match == previous);
         break;
@@ -152,12 +153,15 @@ PreTokenizerPtr make(Function function) {
 }  // namespace
 
 PreTokenizerPtr make_split(Pattern pattern, SplitBehavior behavior, bool invert) {
-  return make([=, pattern = std::move(pattern)](Pieces& pieces) { split_by_pattern(pieces, pattern, invert, behavior); });
+  return make([=, pattern = std::move(pattern)](Pieces& pieces) {
+    split_by_pattern(pieces, pattern, invert, behavior);
+  });
 }
 
 PreTokenizerPtr make_byte_level(bool add_prefix_space, bool use_regex, bool raw_bytes) {
   // openai/gpt-2, encoder.py.
-  auto pattern = Pattern::regex(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)");
+  auto pattern =
+      Pattern::regex(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)");
   return make([=, pattern = std::move(pattern)](Pieces& pieces) {
     if (add_prefix_space) {
       rewrite_pieces(pieces, [](std::string& out, std::string_view text, const Piece&) {
@@ -167,7 +171,8 @@ PreTokenizerPtr make_byte_level(bool add_prefix_space, bool use_regex, bool raw_
     }
     if (use_regex) split_by_pattern(pieces, pattern, false, SplitBehavior::kIsolated);
     if (raw_bytes) return;
-    rewrite_pieces(pieces, [](std::string& out, std::string_view text, const Piece&) { out += bytes_to_chars(text); });
+    rewrite_pieces(
+        pieces, [](std::string& out, std::string_view text, const Piece&) { out += bytes_to_chars(text); });
   });
 }
 

@@ -22,7 +22,8 @@ class Precompiled : public Normalizer {
     units_.resize(size / 4);
     std::memcpy(units_.data(), map.data() + 4, size);
     replacements_ = map.substr(4 + size);
-    if (!unicode::is_valid(replacements_)) throw TextError("precompiled_charsmap: replacements are not valid UTF-8");
+    if (!unicode::is_valid(replacements_))
+      throw TextError("precompiled_charsmap: replacements are not valid UTF-8");
   }
 
   void apply(std::string& text) const override {
@@ -54,14 +55,17 @@ class Precompiled : public Normalizer {
     while (next < text.size()) {
       auto [following, after] = unicode::decode(text, next);
       bool ascii = point < 0x300 && following < 0x300 && point >= ' ';
-      if (ascii || utf8proc_grapheme_break_stateful(static_cast<int>(point), static_cast<int>(following), &state)) break;
+      if (ascii ||
+          utf8proc_grapheme_break_stateful(static_cast<int>(point), static_cast<int>(following), &state))
+        break;
       point = following, next = after;
     }
     return next;
   }
 
-  // Darts double array (github.com/s-yata/darts-clone): bit 8 of a unit: a leaf hangs here; bits 10..30: offset
-  // of the children, times 256 if bit 9 is set; bits 0..7 and 31: label. The *shortest* key is the answer.
+  // Darts double array (github.com/s-yata/darts-clone): bit 8 of a unit: a leaf hangs here; bits 10..30:
+  // offset of the children, times 256 if bit 9 is set; bits 0..7 and 31: label. The *shortest* key is the
+  // answer.
   std::optional<std::string_view> find(std::string_view key) const {
     auto offset = [](uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); };
     if (units_.empty()) return std::nullopt;
@@ -76,7 +80,8 @@ class Precompiled : public Normalizer {
       if (!(unit >> 8 & 1)) continue;
       if (node >= units_.size()) return std::nullopt;
       size_t begin = units_[node] & 0x7FFFFFFF;
-      if (begin >= replacements_.size() || unicode::is_continuation(replacements_[begin])) return std::nullopt;
+      if (begin >= replacements_.size() || unicode::is_continuation(replacements_[begin]))
+        return std::nullopt;
       size_t end = replacements_.find('\0', begin);
       return std::string_view(replacements_).substr(begin, end == std::string::npos ? end : end - begin);
     }

@@ -47,15 +47,18 @@ Tokenizer::Tokenizer(TokenizerParts parts)
 
 Tokenizer::~Tokenizer() = default;
 
-void Tokenizer::encode_segment(std::string_view text, bool first, Scratch& scratch, std::vector<TokenId>& ids) const {
+void Tokenizer::encode_segment(std::string_view text, bool first, Scratch& scratch,
+                               std::vector<TokenId>& ids) const {
   if (!parts_.pre_tokenizer) return parts_.model->encode(text, scratch, ids);
   Pieces pieces{std::string(text), {{0, text.size(), first}}};
   parts_.pre_tokenizer->apply(pieces);
   for (const auto& piece : pieces.pieces)
-    parts_.model->encode(std::string_view(pieces.text).substr(piece.begin, piece.end - piece.begin), scratch, ids);
+    parts_.model->encode(std::string_view(pieces.text).substr(piece.begin, piece.end - piece.begin), scratch,
+                         ids);
 }
 
-void Tokenizer::encode_plain(std::string_view text, const EncodeOptions& options, std::vector<TokenId>& ids) const {
+void Tokenizer::encode_plain(std::string_view text, const EncodeOptions& options,
+                             std::vector<TokenId>& ids) const {
   std::string repaired;
   if (!unicode::is_valid(text)) text = repaired = unicode::replace_invalid(text);
   Lease lease(*this);
@@ -80,8 +83,8 @@ void Tokenizer::encode_plain(std::string_view text, const EncodeOptions& options
       if (piece.id != kNoToken)
         ids.push_back(piece.id);
       else
-        encode_segment(part.substr(piece.begin, piece.end - piece.begin), segment.begin == 0 && piece.begin == 0,
-                       lease.scratch(), ids);
+        encode_segment(part.substr(piece.begin, piece.end - piece.begin),
+                       segment.begin == 0 && piece.begin == 0, lease.scratch(), ids);
     }
   }
 }
@@ -101,7 +104,8 @@ Encoding Tokenizer::encode_single(std::string_view text, const EncodeOptions& op
   return parts_.post_processor.apply(ids, nullptr, options.add_special_tokens);
 }
 
-Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, const EncodeOptions& options) const {
+Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second,
+                                const EncodeOptions& options) const {
   std::vector<TokenId> a, b;
   encode_plain(first, options, a);
   encode_plain(second, options, b);
@@ -133,7 +137,8 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special_to
   for (TokenId id : ids) {
     const AddedToken* added = added_.find(id);
     if (added ? skip_special_tokens && added->special : !parts_.model->vocabulary().has(id)) continue;
-    tokens.emplace_back(added ? std::string_view(added_.normalized_form(*added)) : parts_.model->vocabulary().token(id));
+    tokens.emplace_back(added ? std::string_view(added_.normalized_form(*added))
+                              : parts_.model->vocabulary().token(id));
   }
   if (tokens.empty()) return {};
   parts_.decoder->apply(tokens);

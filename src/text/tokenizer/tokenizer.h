@@ -19,9 +19,9 @@
 namespace rose::text {
 
 struct EncodeOptions {
-  bool add_special_tokens = true;     ///< what the post-processor adds: [CLS], <bos>
-  bool parse_special_tokens = true;   ///< false: "<|im_end|>" written in the text is plain text
-  std::optional<size_t> max_length;   ///< cut so that the result, special tokens included, is no longer
+  bool add_special_tokens = true;    ///< what the post-processor adds: [CLS], <bos>
+  bool parse_special_tokens = true;  ///< false: "<|im_end|>" written in the text is plain text
+  std::optional<size_t> max_length;  ///< cut so that the result, special tokens included, is no longer
 };
 
 /// The parts that a tokenizer is made of. Null normalizer and pre_tokenizer do nothing.
@@ -31,8 +31,8 @@ struct TokenizerParts {
   std::unique_ptr<const Model> model;
   std::vector<AddedToken> added_tokens;
   PostProcessor post_processor;
-  DecoderPtr decoder;                ///< null: tokens are joined by spaces
-  bool decodes_bytes = false;        ///< the decoder is ByteLevel alone, so decoding is a join of bytes
+  DecoderPtr decoder;          ///< null: tokens are joined by spaces
+  bool decodes_bytes = false;  ///< the decoder is ByteLevel alone, so decoding is a join of bytes
 };
 
 /// Immutable after construction; any number of threads may use one at once. Text that is not valid UTF-8 has
@@ -49,13 +49,14 @@ class Tokenizer {
   std::vector<TokenId> encode(std::string_view text, const EncodeOptions& options = {}) const;
   /// Ids and segment numbers of one text, or of a pair (for cross-encoders; cut "longest first").
   Encoding encode_single(std::string_view text, const EncodeOptions& options = {}) const;
-  Encoding encode_pair(std::string_view first, std::string_view second, const EncodeOptions& options = {}) const;
+  Encoding encode_pair(std::string_view first, std::string_view second,
+                       const EncodeOptions& options = {}) const;
 
   /// The text of the ids; ids without a token are left out.
   std::string decode(std::span<const TokenId> ids, bool skip_special_tokens = true) const;
 
-  /// The bytes that a token adds to the text where that does not depend on its neighbours (byte-level models);
-  /// nothing otherwise. Points into the tokenizer.
+  /// The bytes that a token adds to the text where that does not depend on its neighbours (byte-level
+  /// models); nothing otherwise. Points into the tokenizer.
   std::optional<std::string_view> token_bytes(TokenId id) const;
   /// The token as the vocabulary writes it ("Ġthe", "▁the"); empty for ids without one.
   std::string_view id_to_token(TokenId id) const;

@@ -6,7 +6,8 @@ namespace rose::text {
 
 Trie::Trie(std::vector<Entry> entries) {
   std::erase_if(entries, [](const Entry& e) { return e.text.empty(); });
-  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.text < b.text; });
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return a.text < b.text; });
 
   // Breadth first: a node stands for the entries [begin, end) that share its first `depth` bytes.
   struct Range {

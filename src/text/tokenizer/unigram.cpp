@@ -41,7 +41,8 @@ Unigram::Unigram(Vocabulary vocabulary, std::vector<double> scores, TokenId unkn
       byte_fallback_(byte_fallback),
       byte_tokens_(vocabulary_),
       trie_(trie_of(vocabulary_)) {
-  if (scores_.size() < vocabulary_.id_limit()) throw TextError("tokenizer model: Unigram has fewer scores than tokens");
+  if (scores_.size() < vocabulary_.id_limit())
+    throw TextError("tokenizer model: Unigram has fewer scores than tokens");
   if (unknown_ != kNoToken && unknown_ >= scores_.size())
     throw TextError("tokenizer model: unk_id is larger than the vocabulary");
   constexpr double kUnknownPenalty = 10.0;  // sentencepiece, unigram_model.cc
@@ -71,7 +72,8 @@ void Unigram::encode(std::string_view piece, Scratch& scratch, std::vector<Token
     });
     if (!has_single) {
       if (unknown_ == kNoToken)
-        throw TextError("tokenizer model: the text has a character without a token, and Unigram has no unk_id");
+        throw TextError(
+            "tokenizer model: the text has a character without a token, and Unigram has no unk_id");
       offer(character, unknown_, unknown_score_);
     }
     at += character;

@@ -22,13 +22,15 @@ struct State : Scratch {
 
 }  // namespace
 
-WordPiece::WordPiece(Vocabulary vocabulary, std::string unknown_token, std::string subword_prefix, size_t max_characters)
+WordPiece::WordPiece(Vocabulary vocabulary, std::string unknown_token, std::string subword_prefix,
+                     size_t max_characters)
     : Model(std::move(vocabulary)),
       unknown_token_(std::move(unknown_token)),
       prefix_(std::move(subword_prefix)),
       max_characters_(max_characters),
       unknown_(vocabulary_.find(unknown_token_)) {
-  for (TokenId id = 0; id < vocabulary_.id_limit(); id++) longest_ = std::max(longest_, vocabulary_.token(id).size());
+  for (TokenId id = 0; id < vocabulary_.id_limit(); id++)
+    longest_ = std::max(longest_, vocabulary_.token(id).size());
 }
 
 std::unique_ptr<Scratch> WordPiece::make_scratch() const { return std::make_unique<State>(); }
@@ -70,7 +72,9 @@ bool WordPiece::split(std::string_view piece, std::string& buffer, std::vector<T
 }
 
 WordLevel::WordLevel(Vocabulary vocabulary, std::string unknown_token)
-    : Model(std::move(vocabulary)), unknown_token_(std::move(unknown_token)), unknown_(vocabulary_.find(unknown_token_)) {}
+    : Model(std::move(vocabulary)),
+      unknown_token_(std::move(unknown_token)),
+      unknown_(vocabulary_.find(unknown_token_)) {}
 
 void WordLevel::encode(std::string_view piece, Scratch&, std::vector<TokenId>& ids) const {
   TokenId id = vocabulary_.find(piece);

@@ -1,4 +1,5 @@
-// WordPiece (BERT): the longest token first, again and again; and WordLevel, where a word is a token or unknown.
+// WordPiece (BERT): the longest token first, again and again; and WordLevel, where a word is a token or
+// unknown.
 #pragma once
 
 #include <string>
@@ -9,7 +10,8 @@ namespace rose::text {
 
 class WordPiece : public Model {
  public:
-  WordPiece(Vocabulary vocabulary, std::string unknown_token, std::string subword_prefix, size_t max_characters);
+  WordPiece(Vocabulary vocabulary, std::string unknown_token, std::string subword_prefix,
+            size_t max_characters);
   std::unique_ptr<Scratch> make_scratch() const override;
   void encode(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const override;
 

@@ -24,7 +24,8 @@ uint8_t combining_class(char32_t point) {
 char32_t compose(char32_t first, char32_t second) {
   if (first - kLeadBase < kLeads && second - kVowelBase < kVowels)
     return kHangulBase + ((first - kLeadBase) * kVowels + (second - kVowelBase)) * kTails;
-  if (first - kHangulBase < kSyllables && (first - kHangulBase) % kTails == 0 && second - kTailBase - 1 < kTails - 1)
+  if (first - kHangulBase < kSyllables && (first - kHangulBase) % kTails == 0 &&
+      second - kTailBase - 1 < kTails - 1)
     return first + (second - kTailBase);
   auto found = std::lower_bound(kCompositions.begin(), kCompositions.end(), std::pair(first, second),
                                 [](const Composition& c, std::pair<char32_t, char32_t> key) {

@@ -43,7 +43,8 @@ static std::string map_case(std::string_view text, std::span<const Mapping> tabl
   for (size_t at = 0; at < text.size();) {
     auto [point, next] = decode(text, at);
     if (point < 0x80) {
-      bool changes = point >= static_cast<unsigned char>(first) && point < static_cast<unsigned char>(first) + 26u;
+      bool changes =
+          point >= static_cast<unsigned char>(first) && point < static_cast<unsigned char>(first) + 26u;
       out.push_back(static_cast<char>(changes ? point + shift : point));
     } else if (auto replacement = mapped(table, point); !replacement.empty()) {
       for (char32_t p : replacement) append(out, p);

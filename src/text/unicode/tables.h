@@ -41,13 +41,13 @@ inline constexpr const char* kCategoryNames[] = {"Cn", "Lu", "Ll", "Lt", "Lm", "
 extern const std::span<const uint32_t> kCategoryRuns;
 
 // Sets as the regular expressions of HF `tokenizers` (Oniguruma) see them.
-extern const std::span<const CodePointRange> kRegexSpace, kRegexWord, kScriptHan, kScriptHiragana, kScriptKatakana,
-    kScriptHangul, kScriptLatin, kScriptGreek, kScriptCyrillic, kScriptArabic, kScriptHebrew, kScriptDevanagari,
-    kScriptThai, kScriptCommon, kScriptInherited;
+extern const std::span<const CodePointRange> kRegexSpace, kRegexWord, kScriptHan, kScriptHiragana,
+    kScriptKatakana, kScriptHangul, kScriptLatin, kScriptGreek, kScriptCyrillic, kScriptArabic, kScriptHebrew,
+    kScriptDevanagari, kScriptThai, kScriptCommon, kScriptInherited;
 
 // Sets as its built-in pre-tokenizers and normalisers see them.
-extern const std::span<const CodePointRange> kSpace, kNumeric, kPunctuation, kWord, kBertRemoved, kNonSpacingMark,
-    kCombiningMark;
+extern const std::span<const CodePointRange> kSpace, kNumeric, kPunctuation, kWord, kBertRemoved,
+    kNonSpacingMark, kCombiningMark;
 
 // Full canonical and compatibility decompositions (without the Hangul syllables, which are computed; the
 // compatibility table lists only what differs from the canonical one) and full case mappings.

@@ -2,9 +2,12 @@
 //
 //   text_tool tokenize TOKENIZER_JSON          frames in, frames out (see below)
 //   text_tool bench TOKENIZER_JSON TEXT_FILE   load time and single-threaded speed, as JSON
+//   text_tool render                           frames in, frames out
 //
 // A frame is a little-endian uint32 length and that many bytes. For every text frame, tokenize answers with a
 // frame of uint32 ids (with special tokens) and a frame of the text decoded from them (special tokens kept).
+// For every frame {"template": ..., "variables": ..., "now": seconds} render answers with a frame of 'T' and the
+// text, or 'E' and the error.
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -12,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "text/jinja/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace {
@@ -51,6 +55,22 @@ int tokenize(const char* path) {
   return 0;
 }
 
+int render() {
+  for (std::string frame; read_frame(frame);) {
+    std::string answer;
+    try {
+      auto request = nlohmann::ordered_json::parse(frame);
+      rose::text::ChatTemplate chat_template(request["template"].get<std::string>());
+      answer = "T" + chat_template.render(request["variables"], request["now"].get<std::time_t>());
+    } catch (const rose::text::TextError& error) {
+      answer = std::string("E") + error.what();
+    }
+    write_frame(answer.data(), answer.size());
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
 int bench(const char* path, const char* text_path) {
   std::string json = read_file(path), text = read_file(text_path);
   double load = 1e9, best_encode = 1e9, best_decode = 1e9, cold = 0;
@@ -84,7 +104,8 @@ int main(int argc, char** argv) try {
   std::string_view command = argc > 1 ? argv[1] : "";
   if (command == "tokenize" && argc == 3) return tokenize(argv[2]);
   if (command == "bench" && argc == 4) return bench(argv[2], argv[3]);
-  fmt::print(stderr, "usage: text_tool tokenize TOKENIZER_JSON | bench TOKENIZER_JSON TEXT_FILE\n");
+  if (command == "render" && argc == 2) return render();
+  fmt::print(stderr, "usage: text_tool render | tokenize TOKENIZER_JSON | bench TOKENIZER_JSON TEXT_FILE\n");
   return 2;
 } catch (const std::exception& error) {
   fmt::print(stderr, "text_tool: {}\n", error.what());
