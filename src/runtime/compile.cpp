@@ -74,7 +74,10 @@ ProgramSource compile(ir::Kernel kernel) {
   return source;
 }
 
-ir::Target target_of(const DeviceProperties& properties) { return ir::parse_target(properties.target); }
+ir::Target target_of(const DeviceProperties& properties) {
+  bool x86 = properties.kind == DeviceProperties::Kind::kX86;
+  return ir::parse_target(x86 ? "x86:" + properties.features : properties.target);
+}
 
 std::unique_ptr<Context> open_context(ContextOptions options) {
   if (!options.x86.loader) options.x86.loader = load_object;
