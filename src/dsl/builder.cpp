@@ -13,11 +13,20 @@ bool inside_dsl(const SourceLine& where) {
   // File names come from the compiler and are few: remember the last answer.
   thread_local const char* last = nullptr;
   thread_local bool answer = false;
-  if (where.file != last) last = where.file, answer = !*where.file || std::string_view(where.file).find("/dsl/") != std::string_view::npos;
+  if (where.file != last) {
+    std::string_view file(last = where.file);  // headers are seen through the folder of links of cmake/Rooms.cmake
+    answer = file.empty() || file.find("/src/dsl/") != file.npos || file.find("/rose_dsl/dsl/") != file.npos;
+  }
   return answer;
 }
 
 }  // namespace
+
+SourceLine line_in_kernel(const SourceLine& where) {
+  if (!active || !inside_dsl(where)) return where;
+  SourceLine line = active->line();
+  return *line.file ? line : where;
+}
 
 LineScope::LineScope(SourceLine where) : saved_(Builder::current().kernel_line) {
   if (!inside_dsl(where)) Builder::current().kernel_line = where;
@@ -63,14 +72,16 @@ ir::Operand Builder::emit_one(const ir::Row& row, Type type, Type result, std::v
 }
 
 void Builder::append(ir::Instruction instruction) {
-  if (inside_dsl(instruction.where)) instruction.where = kernel_line;
+  if (inside_dsl(instruction.where)) instruction.where = line();
+  else last_line_ = instruction.where;
   if (instruction.row->minimum_version(kernel.target) == 0)
     throw IrError(fmt::format("'{}' does not exist on {}", instruction.row->name, ir::to_string(kernel.target)), instruction.where);
   blocks_.back()->emplace_back(std::move(instruction));
 }
 
 void Builder::append(ir::Statement statement) {
-  if (inside_dsl(statement.where)) statement.where = kernel_line;
+  if (inside_dsl(statement.where)) statement.where = line();
+  else last_line_ = statement.where;
   blocks_.back()->push_back(std::move(statement));
 }
 

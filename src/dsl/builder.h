@@ -61,6 +61,8 @@ class Builder {
 
   // The line of the kernel that is being worked on, for instructions that the dsl room itself records.
   SourceLine kernel_line;
+  // That line, or where none was told, the line of the kernel that recorded last.
+  const SourceLine& line() const { return *kernel_line.file ? kernel_line : last_line_; }
 
   // Address of the block's shared memory, read once at the kernel's start.
   ir::Operand shared_base();
@@ -68,9 +70,13 @@ class Builder {
  private:
   std::vector<ir::Block*> blocks_;
   std::string poison_;
+  SourceLine last_line_;
   Builder* outer_;
   ir::Operand shared_base_;
 };
+
+// `where`; but for a line inside the dsl room the kernel's own line (Builder::line), where it is known.
+SourceLine line_in_kernel(const SourceLine& where);
 
 // While one lives, instructions that the dsl room records count as recorded at this line of the kernel. A line inside
 // the dsl room itself changes nothing: the kernel's own line stays.

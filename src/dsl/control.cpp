@@ -52,7 +52,7 @@ IfScope::IfScope(const Arg& condition, ir::Role role, Location where) : Scope("I
 ElseScope::ElseScope(Location where) : Scope("ELSE", where) {
   auto& block = builder().block();
   if (block.empty() || block.back().kind != ir::Statement::Kind::kIf || !block.back().branch->otherwise.empty())
-    throw IrError("ELSE must follow an IF at once", where_);
+    throw IrError("ELSE must follow an IF at once; a chain is written IF … ELSE { IF … ELSE … }", where_);
   open(block.back().branch->otherwise);
 }
 
@@ -60,17 +60,25 @@ ForScope::ForScope(const Arg& begin, const Arg& end, const Arg& step, Unroll unr
     : Scope("FOR", where),
       counter_(!begin.literal() ? begin.type() : !end.literal() ? end.type() : s64, begin, where) {
   Type type = counter_.type();
+  if (!type.is_integer() || type.lanes != 1) throw IrError(fmt::format("FOR counts integers, not {}", ir::to_string(type)), where_);
   auto s = statement(ir::Statement::Kind::kLoop, where_);
   s.loop = std::make_unique<ir::Loop>();
   loop_ = s.loop.get();
   loop_->unroll = unroll.count;
   if (!end.literal() && end.type() != type)
     throw IrError(fmt::format("FOR from {} to {}: the bounds have two types", ir::to_string(type), ir::to_string(end.type())), where_);
-  // A variable as a bound is read once, before the loop.
-  Val limit = end.literal() ? Val(end.as(type)) : Val(end.operand());
-  if (!end.literal() && !end.operand().is_constant() && builder().kernel.registers[end.operand().reg].mutable_)
-    limit = Val(builder().emit_one(ir::operation("mov"), type, type, {end.operand()}, {}, where_));
   step_ = step.as(type);
+  if (step_.type != type)
+    throw IrError(fmt::format("FOR counts in {}, its step has the type {}", ir::to_string(type), ir::to_string(step_.type)), where_);
+  if (step_.is_constant() && ir::constant_int(step_) <= 0 && (type.is_signed() || step_.bits == 0))
+    throw IrError("FOR counts up: its step must be above 0", where_);
+  // A variable as a bound or step is read once, before the loop.
+  auto once = [&](const ir::Operand& x) {
+    bool variable = !x.is_constant() && builder().kernel.registers[x.reg].mutable_;
+    return variable ? builder().emit_one(ir::operation("mov"), type, type, {x}, {}, where_) : x;
+  };
+  Val limit(once(end.as(type)));
+  step_ = once(step_);
   if (begin.literal() && end.literal()) loop_->entered = ir::constant_int(begin.as(type)) < ir::constant_int(end.as(type));
   builder().append(std::move(s));
   builder().enter(loop_->test, where_);
@@ -80,9 +88,13 @@ ForScope::ForScope(const Arg& begin, const Arg& end, const Arg& step, Unroll unr
   builder().loop_depth++;
 }
 
-Val ForScope::index() { return Val(counter_); }
+Val ForScope::index() {
+  LineScope line(where_);
+  return Val(counter_);
+}
 
 void ForScope::finish() {
+  LineScope line(where_);
   builder().loop_depth--;
   builder().enter(loop_->step, where_);
   counter_ += Val(step_);

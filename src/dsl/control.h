@@ -1,10 +1,10 @@
 // Recorded control flow: IF / ELSE, FOR, WHILE, BREAK, CONTINUE. The macros open ordinary C++ blocks, so helper
 // functions may return values and host loops unroll inside them. Leaving a recorded block by a host break, return or
-// goto is detected and reported with the line of the block.
+// goto is detected and reported with the line of the block. A host continue only ends the recording of the block.
 //
 //   FOR (k, 0, tiles) { … }            k is a Val of the bounds' type, from 0 while k < tiles
 //   FOR_STEP (k, 0, length, 16) { … }
-//   IF (x > 0) { … } ELSE { … }
+//   IF (x > 0) { … } ELSE { … }       a chain is nested: ELSE { IF (y > 0) { … } ELSE { … } }
 //   WHILE (count < limit) { … }        the condition is recorded inside the loop and read before each turn
 //   BREAK;  BREAK_IF(condition);  CONTINUE;
 #pragma once
@@ -79,7 +79,7 @@ void return_from_kernel(Location where = Location::current());
 #define ELSE for (::rose::dsl::ElseScope rose_else_{}; rose_else_.once();)
 #define FOR(name, ...)                                                  \
   for (::rose::dsl::ForScope name##_scope{__VA_ARGS__}; name##_scope.once();) \
-    if (const ::rose::dsl::Val name = name##_scope.index(); true)
+    if ([[maybe_unused]] const ::rose::dsl::Val name = name##_scope.index(); false) {} else  // a later else is not this if's
 #define FOR_STEP(name, begin, end, step) FOR(name, begin, end, step)
 #define WHILE(...) for (::rose::dsl::WhileScope rose_while_{[&] { return ::rose::dsl::Val(__VA_ARGS__); }}; rose_while_.once();)
 #define BREAK ::rose::dsl::break_loop()

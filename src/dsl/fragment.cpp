@@ -23,10 +23,19 @@ std::vector<std::pair<int, int>> joined(const Frag& a, const Frag& b) {
   return sources;
 }
 
-void same_layout(const Frag& a, const Frag& b, Location where) {
+void same_layout(const Frag& a, const Frag& b, const SourceLine& where) {
   const RowLayout &x = a.layout(), &y = b.layout();
   if (x.length != y.length || x.vector != y.vector || x.group.size != y.group.size)
-    throw IrError(fmt::format("fragments of {} and {} elements ({} and {} a vector) do not match", x.length, y.length, x.vector, y.vector), line_of(where));
+    throw IrError(fmt::format("fragments of {} and {} elements ({} and {} a vector) do not match", x.length, y.length, x.vector, y.vector), where);
+}
+
+// A fragment's memory: one dimension of `length` neighbours.
+void contiguous_row(const char* what, const Tensor& row, int64_t length, Location where) {
+  std::string wrong;
+  if (row.rank() != 1) wrong = fmt::format("it has {} dimensions, not one", row.rank());
+  else if (row.shape[0].is_static() && row.shape[0].size != length) wrong = fmt::format("it has {} elements, the layout {}", row.shape[0].size, length);
+  else if (length > 1 && (!row.strides[0].is_static() || row.strides[0].size != 1)) wrong = "its elements are not neighbours";
+  if (!wrong.empty()) throw IrError(fmt::format("{} '{}': {}", what, row.name, wrong), line_of(where));
 }
 
 Chunk chunk_at(std::optional<Val> offset, int64_t constant, int lanes, int number) {
@@ -92,7 +101,11 @@ int rows_per_block(const Block& block, int size) { return !block.gpu() || size =
 RowGroup row_group(Block& block, const Val& rows, int size) {
   if (!block.gpu()) return {1, block.index(), {}, literal(s64, 0)};
   int threads = block.threads();
-  if (size == 0 || size == threads) return {threads, block.index(), {}, block.thread()};
+  if (size == 0 || size == threads) {
+    if (threads % 32 && (threads > 32 || !std::has_single_bit(static_cast<unsigned>(threads))))
+      throw IrError(fmt::format("a block of {} threads cannot share a row: use whole warps, or a power of two below 32", threads));
+    return {threads, block.index(), {}, block.thread()};
+  }
   if (size > 32 || !std::has_single_bit(static_cast<unsigned>(size)) || threads % size)
     throw IrError(fmt::format("row groups of {} threads in blocks of {}: use a power of two up to 32 that divides the block, or 0", size, threads));
   Val row = block.index() * (threads / size) + to(s64, block.thread32() / size);
@@ -153,7 +166,8 @@ Pack Frag::at(const Chunk& chunk) const {
   if (n.cached_serial == chunk.serial) return n.cached;
   for (auto [source, version] : n.sources)
     if (builder().store_version(source) != version)
-      throw IrError("this streamed fragment reads a tensor that was stored to since; keep() the fragment before the store", n.where);
+      throw IrError("this streamed fragment reads a tensor that was stored to since; keep() the fragment before the store",
+                    line_in_kernel(n.where));
   LineScope line(n.where);
   n.cached = n.compute(chunk);
   n.cached_serial = chunk.serial;
@@ -171,8 +185,7 @@ Frag make_fragment(Type type, const RowLayout& layout, std::vector<std::pair<int
 }
 
 Frag load(const Tensor& row, const RowLayout& layout, Location where) {
-  if (row.rank() != 1 || (row.shape[0].is_static() && row.shape[0].size != layout.length))
-    throw IrError(fmt::format("load of '{}': the layout describes a row of {} elements", row.name, layout.length), line_of(where));
+  contiguous_row("load of", row, layout.length, where);
   return make_fragment(row.dtype, layout, {{row.source, builder().store_version(row.source)}}, line_of(where),
                        [=](const Chunk& c) { return load_pack(row, c.offset, c.constant, c.lanes, c.valid, nullptr, where); });
 }
@@ -193,7 +206,8 @@ void store_together(const std::vector<RowStore>& stores, Location where) {
   LineScope line(line_of(where));
   std::vector<Frag> converted;
   for (const auto& [row, value] : stores) {
-    same_layout(stores.at(0).value, value, where);
+    same_layout(stores.at(0).value, value, line_of(where));
+    contiguous_row("store to", row, value.layout().length, where);
     converted.push_back(value.type() == row.dtype ? value : to(row.dtype, value, where));
   }
   const RowLayout& l = stores.at(0).value.layout();
@@ -212,28 +226,38 @@ Frag keep(Block& block, const Frag& value, Location where) {
   LineScope line(line_of(where));
   const RowLayout& l = value.layout();
   if (l.resident) return value;
-  // Each thread reads back what it wrote itself: no barrier is needed.
-  Tensor scratch = block.shared("keep", value.type(), shape(l.length), 64);
+  // Each thread reads back what it wrote itself: no barrier is needed. Each group has its own row.
+  Tensor scratch = block.shared("keep", value.type(), shape(rows_per_block(block, l.group.size), l.length), 64);
+  scratch = l.group.size < block.threads() ? scratch(block.thread32() / l.group.size) : scratch(0);
   store(scratch, value, where);
   return load(scratch, l, where);
 }
 
-Frag map(const Frag& a, const std::function<Val(Val)>& f, Location where) {
-  return make_fragment(a.type(), a.layout(), a.node().sources, line_of(where), [=](const Chunk& c) {
+namespace {
+
+Frag map_at(const Frag& a, const std::function<Val(Val)>& f, SourceLine where) {
+  return make_fragment(a.type(), a.layout(), a.node().sources, where, [=](const Chunk& c) {
     Pack out;
     for (const Val& v : a.at(c)) out.push_back(f(v));
     return out;
   });
 }
 
-Frag map(const Frag& a, const Frag& b, const std::function<Val(Val, Val)>& f, Location where) {
+Frag map_at(const Frag& a, const Frag& b, const std::function<Val(Val, Val)>& f, SourceLine where) {
   same_layout(a, b, where);
-  return make_fragment(a.type(), a.layout(), joined(a, b), line_of(where), [=](const Chunk& c) {
+  return make_fragment(a.type(), a.layout(), joined(a, b), where, [=](const Chunk& c) {
     Pack x = a.at(c), y = b.at(c), out;
-    for (size_t i = 0; i < x.size(); ++i) out.push_back(f(x[i], y.at(i)));
+    if (x.size() != y.size())
+      throw IrError(fmt::format("fragments of {} and {} meet; convert one with to()", ir::to_string(a.type()), ir::to_string(b.type())), where);
+    for (size_t i = 0; i < x.size(); ++i) out.push_back(f(x[i], y[i]));
     return out;
   });
 }
+
+}  // namespace
+
+Frag map(const Frag& a, const std::function<Val(Val)>& f, Location where) { return map_at(a, f, line_of(where)); }
+Frag map(const Frag& a, const Frag& b, const std::function<Val(Val, Val)>& f, Location where) { return map_at(a, b, f, line_of(where)); }
 
 Frag map_index(const Frag& a, const std::function<Val(Val, Val)>& f, Location where) {
   return make_fragment(a.type(), a.layout(), a.node().sources, line_of(where), [=](const Chunk& c) {
@@ -262,17 +286,16 @@ Frag to(Type type, const Frag& a, Location where) {
   return make_fragment(type, a.layout(), a.node().sources, line_of(where), [=](const Chunk& c) { return convert_pack(type, a.at(c), line_of(where)); });
 }
 
-Frag operator+(const Frag& a, const Frag& b) { return map(a, b, [](Val x, Val y) { return x + y; }); }
-Frag operator-(const Frag& a, const Frag& b) { return map(a, b, [](Val x, Val y) { return x - y; }); }
-Frag operator*(const Frag& a, const Frag& b) { return map(a, b, [](Val x, Val y) { return x * y; }); }
-Frag operator+(const Frag& a, const Val& b) { return map(a, [=](Val x) { return x + b; }); }
-Frag operator-(const Frag& a, const Val& b) { return map(a, [=](Val x) { return x - b; }); }
-Frag operator*(const Frag& a, const Val& b) { return map(a, [=](Val x) { return x * b; }); }
-Frag operator*(const Frag& a, double b) { return map(a, [=](Val x) { return x * b; }); }
+Frag operator+(const FragArg& a, const FragArg& b) { return map_at(a.frag, b.frag, [](Val x, Val y) { return x + y; }, a.where); }
+Frag operator-(const FragArg& a, const FragArg& b) { return map_at(a.frag, b.frag, [](Val x, Val y) { return x - y; }, a.where); }
+Frag operator*(const FragArg& a, const FragArg& b) { return map_at(a.frag, b.frag, [](Val x, Val y) { return x * y; }, a.where); }
+Frag operator+(const FragArg& a, const Val& b) { return map_at(a.frag, [=](Val x) { return x + b; }, a.where); }
+Frag operator-(const FragArg& a, const Val& b) { return map_at(a.frag, [=](Val x) { return x - b; }, a.where); }
+Frag operator*(const FragArg& a, const Val& b) { return map_at(a.frag, [=](Val x) { return x * b; }, a.where); }
+Frag operator*(const FragArg& a, double b) { return map_at(a.frag, [=](Val x) { return x * b; }, a.where); }
 
 std::pair<Frag, Frag> deinterleave(const Tensor& row, const RowLayout& half, Location where) {
-  if (row.rank() != 1 || (row.shape[0].is_static() && row.shape[0].size != 2 * half.length))
-    throw IrError(fmt::format("deinterleave of '{}': the layout describes halves of {} elements", row.name, half.length), line_of(where));
+  contiguous_row("deinterleave of", row, 2 * half.length, where);
   struct Loaded { int64_t key = -1; Pack even, odd; };
   auto last = std::make_shared<std::vector<Loaded>>(half.resident ? static_cast<size_t>(half.chunks()) : 1);
   auto values = [=](const Chunk& c) -> const Loaded& {
@@ -298,7 +321,8 @@ std::pair<Frag, Frag> deinterleave(const Tensor& row, const RowLayout& half, Loc
 }
 
 void store_interleaved(const Tensor& row, const Frag& even, const Frag& odd, Location where) {
-  same_layout(even, odd, where);
+  same_layout(even, odd, line_of(where));
+  contiguous_row("store to", row, 2 * even.layout().length, where);
   LineScope line(line_of(where));
   const RowLayout& l = even.layout();
   for_each_chunk(l, [&](const Chunk& c) {

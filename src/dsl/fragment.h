@@ -83,13 +83,18 @@ Frag keep(Block& block, const Frag& value, Location where = Location::current())
 Frag map(const Frag& a, const std::function<Val(Val)>& f, Location where = Location::current());
 Frag map(const Frag& a, const Frag& b, const std::function<Val(Val, Val)>& f, Location where = Location::current());
 Frag to(Type type, const Frag& a, Location where = Location::current());   // f32 to bf16, f16, e4m3, e5m2, s8 (nearest, saturating) and back
-Frag operator+(const Frag& a, const Frag& b);
-Frag operator-(const Frag& a, const Frag& b);
-Frag operator*(const Frag& a, const Frag& b);
-Frag operator+(const Frag& a, const Val& b);
-Frag operator-(const Frag& a, const Val& b);
-Frag operator*(const Frag& a, const Val& b);
-Frag operator*(const Frag& a, double b);
+struct FragArg {                   // what operators take: a fragment, with the line where it stands
+  Frag frag;
+  SourceLine where;
+  FragArg(Frag f, Location location = Location::current()) : frag(std::move(f)), where(line_of(location)) {}
+};
+Frag operator+(const FragArg& a, const FragArg& b);
+Frag operator-(const FragArg& a, const FragArg& b);
+Frag operator*(const FragArg& a, const FragArg& b);
+Frag operator+(const FragArg& a, const Val& b);
+Frag operator-(const FragArg& a, const Val& b);
+Frag operator*(const FragArg& a, const Val& b);
+Frag operator*(const FragArg& a, double b);
 // Values numbered by their place in the row: f(value, s64 index of its first element; lanes count up).
 Frag map_index(const Frag& a, const std::function<Val(Val value, Val index)>& f, Location where = Location::current());
 // 0, 1, 2, … in the lanes of a value: what to add to map_index's index. A scalar 0 for one lane.
@@ -101,6 +106,10 @@ Val row_sum(Block& block, const Frag& a, Location where = Location::current());
 Val row_max(Block& block, const Frag& a, Location where = Location::current());
 // Sum of two fragments of equal layout at once (one walk, one exchange).
 std::pair<Val, Val> row_sums(Block& block, const Frag& a, const Frag& b, Location where = Location::current());
+std::vector<Val> row_sums(Block& block, const std::vector<Frag>& frags, Location where = Location::current());
+// The largest element and its place in the row (s32; of several the first). NaN counts as absent; a row without any
+// number gives -infinity and 0. For rows of a whole block.
+std::pair<Val, Val> row_argmax(Block& block, const Frag& a, Location where = Location::current());
 
 // The elements at even and at odd places of a row of 2 × half.length, as f32 fragments, and the inverse, which converts
 // f32 to the row's type.

@@ -133,6 +133,8 @@ Val row_max(Block& block, const Frag& a, Location where) {
   return reduce(block, {a}, greater, -std::numeric_limits<double>::infinity(), where)[0];
 }
 
+std::vector<Val> row_sums(Block& block, const std::vector<Frag>& frags, Location where) { return reduce(block, frags, add, 0, where); }
+
 std::pair<Val, Val> row_sums(Block& block, const Frag& a, const Frag& b, Location where) {
   auto values = reduce(block, {a, b}, add, 0, where);
   return {values[0], values[1]};

@@ -18,6 +18,22 @@ Val result(const Row& row, Type type, Type result_type, std::vector<Operand> ope
   return Val(builder().emit_one(row, type, result_type, std::move(operands), std::move(attributes), where));
 }
 
+// The operand as a value that later assignments do not change.
+Val snapshot(const Operand& x, const SourceLine& where) {
+  if (x.is_constant() || !builder().kernel.registers[x.reg].mutable_) return Val(x);
+  static const Row& row = ir::operation("mov");
+  return Val(builder().emit_one(row, x.type, x.type, {x}, {}, where));
+}
+
+// A row found by a name that depends on types: there may be none.
+const Row& row_named(std::string_view name, const SourceLine& where) {
+  try {
+    return ir::operation(name);
+  } catch (const IrError& e) {
+    throw IrError(e.what(), where);
+  }
+}
+
 Operand spread(const Operand& operand, int lanes, const SourceLine& where) {
   if (operand.is_constant()) return {ir::kNoReg, operand.type.with_lanes(lanes), operand.bits};
   static const Row& row = ir::operation("splat");
@@ -92,8 +108,8 @@ Val shift(const Row& row, const Arg& a, const Arg& count) {
 Val convert(Type type, const Arg& value, const char* suffix) {
   Operand x = value.operand();
   Type target = type.with_lanes(x.type.lanes);
-  if (x.type == target && !*suffix) return Val(x);
-  const Row& row = ir::operation(fmt::format("cvt.{}.{}{}", ir::to_string(type.element()), ir::to_string(x.type.element()), suffix));
+  if (x.type == target && !*suffix) return snapshot(x, value.where());
+  const Row& row = row_named(fmt::format("cvt.{}.{}{}", ir::to_string(type.element()), ir::to_string(x.type.element()), suffix), value.where());
   if (builder().kernel.target.is_gpu() && x.type.lanes != 1)
     throw IrError(fmt::format("to(): {} is packed; take it apart first (unpack2_f32, op(\"unpack\"))", ir::to_string(x.type)), value.where());
   return result(row, target, target, {x}, {}, value.where());
@@ -111,18 +127,20 @@ Type signature_type(const std::string& text, Type type, const Row& row, const So
 
 }  // namespace
 
-Arg::Arg(const Val& value, Location where) : operand_(value.operand()), where_(line_of(where)) {
+Arg::Arg(const Val& value, Location where) : operand_(value.operand()), where_(line_in_kernel(line_of(where))) {
   if (value.empty()) throw IrError("a value is used before it is set", where_);
 }
-Arg::Arg(const Var& variable, Location where) : operand_(variable.operand()), where_(line_of(where)) {}
+Arg::Arg(const Var& variable, Location where) : operand_(variable.operand()), where_(line_in_kernel(line_of(where))) {}
 
 Operand Arg::as(Type type) const {
-  if (kind_ == Kind::kInt) return ir::constant(type, integer_);
-  if (kind_ == Kind::kFloat) {
-    if (!type.is_float()) throw IrError(fmt::format("the literal {} meets a value of type {}", real_, ir::to_string(type)), where_);
-    return ir::constant(type, real_);
+  if (!literal()) return operand_;
+  if (kind_ == Kind::kFloat && !type.is_float())
+    throw IrError(fmt::format("the literal {} meets a value of type {}", real_, ir::to_string(type)), where_);
+  try {
+    return kind_ == Kind::kInt ? ir::constant(type, integer_) : ir::constant(type, real_);
+  } catch (const IrError& e) {
+    throw IrError(e.what(), where_);
   }
-  return operand_;
 }
 
 const Operand& Arg::operand() const {
@@ -152,12 +170,16 @@ Var& Var::operator=(const Arg& value) {
   return *this;
 }
 
-Var& Var::operator+=(const Arg& value) { return *this = Arg(Arg(*this) + value); }
-Var& Var::operator-=(const Arg& value) { return *this = Arg(Arg(*this) - value); }
-Var& Var::operator*=(const Arg& value) { return *this = Arg(Arg(*this) * value); }
-Var& Var::operator^=(const Arg& value) { return *this = Arg(Arg(*this) ^ value); }
+Var& Var::operator+=(const Arg& value) { return *this = Arg((Arg(operand(), value.where()) + value).operand(), value.where()); }
+Var& Var::operator-=(const Arg& value) { return *this = Arg((Arg(operand(), value.where()) - value).operand(), value.where()); }
+Var& Var::operator*=(const Arg& value) { return *this = Arg((Arg(operand(), value.where()) * value).operand(), value.where()); }
+Var& Var::operator^=(const Arg& value) { return *this = Arg((Arg(operand(), value.where()) ^ value).operand(), value.where()); }
 
-Val literal(Type type, const Arg& value) { return Val(value.as(type)); }
+Val literal(Type type, const Arg& value) {
+  Operand x = value.as(type);
+  if (!x.is_constant() || x.type != type) throw IrError("literal() takes a number of the host; convert values with to()", value.where());
+  return Val(x);
+}
 
 Val operator+(const Arg& a, const Arg& b) {
   static const Row &row = ir::operation("add"), &paired = ir::operation("add.f32x2");
@@ -262,7 +284,7 @@ Val to_nearest(Type type, const Arg& value) { return convert(type, value, ".near
 Val bitcast(Type type, const Arg& value) {
   static const Row& row = ir::operation("bitcast");
   Operand x = value.operand();
-  if (x.type == type) return Val(x);
+  if (x.type == type) return snapshot(x, value.where());
   if (x.type.bits() != type.bits())
     throw IrError(fmt::format("bitcast of {} ({} bits) to {} ({} bits)", ir::to_string(x.type), x.type.bits(), ir::to_string(type), type.bits()), value.where());
   return result(row, type, type, {x}, {}, value.where());
@@ -282,8 +304,8 @@ Val round(const Arg& a) { static const Row& row = ir::operation("round"); return
 Val abs(const Arg& a) { static const Row& row = ir::operation("abs"); return unary(row, a); }
 
 std::vector<Val> op(std::string_view name, Type type, std::initializer_list<Arg> operands, std::vector<int64_t> attributes, Location where) {
-  const Row& row = ir::operation(name);
   SourceLine line = line_of(where);
+  const Row& row = row_named(name, line);
   std::vector<Type> results;
   for (const auto& text : row.signature.results) {
     auto star = text.find('*');
@@ -292,6 +314,7 @@ std::vector<Val> op(std::string_view name, Type type, std::initializer_list<Arg>
   }
   std::vector<Operand> list;
   const auto& kinds = row.signature.operands;
+  if (kinds.empty() && operands.size()) throw IrError(fmt::format("'{}' takes no operands", name), line);
   for (const Arg& a : operands) {
     if (!a.literal()) { list.push_back(a.operand()); continue; }
     const std::string& kind = kinds[std::min(list.size(), kinds.size() - 1)];
@@ -309,7 +332,7 @@ Val op1(std::string_view row, Type type, std::initializer_list<Arg> operands, st
 }
 
 Val pack2(Type packed, const Arg& low, const Arg& high) {
-  const Row& row = ir::operation("cvt." + ir::to_string(packed) + ".f32");
+  const Row& row = row_named("cvt." + ir::to_string(packed) + ".f32", low.where());
   return result(row, packed, packed, {low.operand(), high.operand()}, {}, low.where());
 }
 
@@ -328,7 +351,7 @@ std::pair<Val, Val> unpack2_f32(const Arg& packed) {
 
 Val splat(const Arg& scalar, int lanes) {
   if (scalar.operand().type.lanes != 1) throw IrError("splat takes one lane", scalar.where());
-  return lanes == 1 ? Val(scalar.operand()) : Val(spread(scalar.operand(), lanes, scalar.where()));
+  return lanes == 1 ? snapshot(scalar.operand(), scalar.where()) : Val(spread(scalar.operand(), lanes, scalar.where()));
 }
 
 Val extract(const Arg& vector, int lane) {

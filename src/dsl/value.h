@@ -37,12 +37,13 @@ class Arg {
  public:
   Arg(const Val& value, Location where = Location::current());
   Arg(const Var& variable, Location where = Location::current());
+  Arg(const ir::Operand& operand, const SourceLine& where) : operand_(operand), where_(where) {}
   template <std::integral T>
   Arg(T literal, Location where = Location::current())
-      : kind_(Kind::kInt), integer_(static_cast<int64_t>(literal)), where_(line_of(where)) {}
+      : kind_(Kind::kInt), integer_(static_cast<int64_t>(literal)), where_(line_in_kernel(line_of(where))) {}
   template <std::floating_point T>
   Arg(T literal, Location where = Location::current())
-      : kind_(Kind::kFloat), real_(static_cast<double>(literal)), where_(line_of(where)) {}
+      : kind_(Kind::kFloat), real_(static_cast<double>(literal)), where_(line_in_kernel(line_of(where))) {}
 
   bool literal() const { return kind_ != Kind::kValue; }
   Type type() const { return operand_.type; }      // none for a literal

@@ -154,10 +154,12 @@ class Folder {
     if (!access) return;
     const Instruction* add = defined_by(i.operands[0], Semantic::kAdd);
     if (!add || !add->operands[1].is_constant() || add->operands[0].is_constant() || mutable_reg(add->operands[0].reg)) return;
-    int64_t offset = i.attributes[0] + static_cast<int64_t>(add->operands[1].bits << 32) / (int64_t{1} << 32);
-    if (add->operands[1].type.bits() == 64) offset = i.attributes[0] + static_cast<int64_t>(add->operands[1].bits);
-    if (offset < -(int64_t{1} << 23) || offset >= (int64_t{1} << 23)) return;  // what an access instruction holds
-    i.attributes[0] = offset;
+    int64_t part = static_cast<int64_t>(add->operands[1].bits);
+    if (add->operands[1].type.bits() == 32) part = static_cast<int32_t>(part);
+    constexpr int64_t kMost = int64_t{1} << 23;  // what an access instruction holds
+    auto fits = [](int64_t offset) { return -kMost <= offset && offset < kMost; };
+    if (!fits(part) || !fits(i.attributes[0] + part)) return;
+    i.attributes[0] += part;
     i.operands[0] = add->operands[0];
   }
 

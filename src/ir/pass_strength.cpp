@@ -56,20 +56,19 @@ class Reducer {
     if (l.step.size() == 2 && l.step[0].kind == Statement::Kind::kInstruction && l.step[1].kind == Statement::Kind::kInstruction) {
       const Instruction &add = l.step[0].instruction, &move = l.step[1].instruction;
       if (add.row->semantic == Semantic::kAdd && move.row->semantic == Semantic::kMove && !add.operands[0].is_constant() &&
-          add.operands[1].is_constant() && move.results[0] == add.operands[0].reg && move.operands[0].reg == add.results[0]) {
+          add.operands[1].is_constant() && move.results[0] == add.operands[0].reg && move.operands[0].reg == add.results[0] &&
+          add.guard.reg == kNoReg && move.guard.reg == kNoReg) {
         counter = move.results[0];
         step = constant_int(add.operands[1]);
       }
     }
-    if (counter == kNoReg || kernel_.registers[counter].type.bits() != 64) return before;
-    for (Statement& s : l.body) {  // a body that assigns the counter itself is left alone
-      bool assigns = false;
-      auto look = [&](const Statement& t) { for (Reg r : t.instruction.results) assigns |= r == counter; };
-      look(s);
-      if (s.branch) walk(s.branch->then, look), walk(s.branch->otherwise, look);
-      if (s.loop) walk(s.loop->test, look), walk(s.loop->body, look), walk(s.loop->step, look);
-      if (assigns) return before;
-    }
+    if (counter == kNoReg) return before;
+    Type counted = kernel_.registers[counter].type;
+    if (!counted.is_integer() || counted.bits() != 64) return before;  // sums of rounded floats are no products
+    bool assigned = false;  // a loop that assigns the counter elsewhere is left alone
+    auto look = [&](const Statement& s) { for (Reg r : s.instruction.results) assigned |= r == counter; };
+    walk(l.test, look), walk(l.body, look);
+    if (assigned) return before;
     std::vector<Reg> copies;
     for (Statement& s : l.body) {
       if (s.kind != Statement::Kind::kInstruction) continue;
