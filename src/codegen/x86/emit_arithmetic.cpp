@@ -161,7 +161,7 @@ Value* Emitter::compare(ir::Comparison comparison, Value* a, Value* b, ir::Type 
   if (a->getType() != b->getType()) fail("its operands differ in type or number of lanes");
   using P = llvm::CmpInst::Predicate;
   auto index = static_cast<size_t>(comparison);
-  constexpr P kReal[] = {P::FCMP_OEQ, P::FCMP_ONE, P::FCMP_OLT, P::FCMP_OLE, P::FCMP_OGT, P::FCMP_OGE};
+  constexpr P kReal[] = {P::FCMP_OEQ, P::FCMP_UNE, P::FCMP_OLT, P::FCMP_OLE, P::FCMP_OGT, P::FCMP_OGE};
   constexpr P kSigned[] = {P::ICMP_EQ, P::ICMP_NE, P::ICMP_SLT, P::ICMP_SLE, P::ICMP_SGT, P::ICMP_SGE};
   constexpr P kUnsigned[] = {P::ICMP_EQ, P::ICMP_NE, P::ICMP_ULT, P::ICMP_ULE, P::ICMP_UGT, P::ICMP_UGE};
   if (index >= std::size(kReal)) fail("attribute 0 is no comparison");

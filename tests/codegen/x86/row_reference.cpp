@@ -185,7 +185,7 @@ uint64_t compare(Comparison c, Type t, uint64_t a, uint64_t b) {
       case Comparison::kEq:
         return x == y;
       case Comparison::kNe:
-        return x < y || x > y;  // false for NaN, as in PTX
+        return x != y;  // true for NaN, as in C++
       case Comparison::kLt:
         return x < y;
       case Comparison::kLe:
