@@ -9,7 +9,7 @@ struct Spec {
   int64_t n = 256, k = 192;
 };
 
-constexpr int kRows = 4;  // of the tile that one thread computes
+constexpr size_t kRows = 4;  // of the tile that one thread computes
 
 // Columns of the tile that one thread computes: two vectors on x86, four values on a GPU.
 int tile_columns(const Target& target) { return target.is_gpu() ? 4 : 2 * target.vector_bytes() / 4; }
@@ -23,6 +23,7 @@ rose::ir::Kernel gemm(const Target& target, const Spec& spec) {
   const int columns = tile_columns(target), side = threads_along(target);
   const int access = target.is_gpu() ? 4 : target.vector_bytes() / 4;  // elements that one load moves
   const Type element = f32.with_lanes(target.is_gpu() ? 1 : access);
+  const size_t per_access = static_cast<size_t>(access / element.lanes);
   return record("gemm", {.target = target, .threads = side * side}, [&](Block& block) {
     auto a = block.input("a", f32, shape(dynamic("m"), spec.k));       // [m, k]
     auto b = block.input("b", f32, shape(spec.k, spec.n));             // [k, n]
@@ -39,18 +40,16 @@ rose::ir::Kernel gemm(const Target& target, const Spec& spec) {
       Pack piece;  // of row k of b
       for (int c = 0; c < columns; c += access)
         for (const Val& v : load_pack(b(k), column, c, access)) piece.push_back(v);
-      for (int r = 0; r < kRows; ++r) {
+      for (size_t r = 0; r < kRows; ++r) {
         Val factor = load(a(row + r), k);
-        for (size_t c = 0; c < piece.size(); ++c)
-          tile[static_cast<size_t>(r)][c] = fma(factor, piece[c], tile[static_cast<size_t>(r)][c]);
+        for (size_t c = 0; c < piece.size(); ++c) tile[r][c] = fma(factor, piece[c], tile[r][c]);
       }
     }
-    for (int r = 0; r < kRows; ++r) {
-      Pack line(tile[static_cast<size_t>(r)].begin(), tile[static_cast<size_t>(r)].end());
-      const size_t step = line.size() * static_cast<size_t>(access) / static_cast<size_t>(columns);
-      for (size_t at = 0; at < line.size(); at += step)
-        store_pack(out(row + r), column, static_cast<int64_t>(at) * element.lanes,
-                   Pack(line.begin() + at, line.begin() + at + step));
+    for (size_t r = 0; r < kRows; ++r) {
+      for (size_t c = 0; c < tile[r].size(); c += per_access) {
+        Pack piece(tile[r].begin() + c, tile[r].begin() + c + per_access);
+        store_pack(out(row + r), column, c * element.lanes, piece);
+      }
     }
   });
 }
