@@ -15,7 +15,6 @@ bool gpu() { return builder().kernel.target.is_gpu(); }
 
 constexpr int64_t kResidentElements = 64;  // of one thread; as f32 they take a quarter of its registers
 constexpr int64_t kRegisterFile = 65536;   // of a multiprocessor, 32 bits each
-constexpr int kStreams = 4;                // accesses in flight of a streamed walk
 
 std::vector<std::pair<int, int>> joined(const Frag& a, const Frag& b) {
   auto sources = a.node().sources;
@@ -62,15 +61,15 @@ void resident_chunks(const RowLayout& l, const std::function<void(const Chunk&)>
 
 void streamed_gpu_chunks(const RowLayout& l, const std::function<void(const Chunk&)>& f) {
   int64_t turn = static_cast<int64_t>(l.group.size) * l.vector;
-  int64_t steps = l.length / (turn * kStreams);
+  int64_t steps = l.length / (turn * l.streams);
   auto thread = thread_offset(l);
   FOR (step, literal(s64, 0), steps) {
-    Val start = step * (turn * kStreams);
+    Val start = step * (turn * l.streams);
     Val offset = thread ? start + *thread : start;
-    for (int u = 0; u < kStreams; ++u) f(chunk_at(offset, u * turn, l.vector, u));
+    for (int u = 0; u < l.streams; ++u) f(chunk_at(offset, u * turn, l.vector, u));
   }
   int number = 0;
-  for (int64_t at = steps * turn * kStreams; at < l.length; at += turn) {
+  for (int64_t at = steps * turn * l.streams; at < l.length; at += turn) {
     Chunk c = chunk_at(thread, at, l.vector, number++);
     if (at + turn > l.length) c.valid = *thread < l.length - at;
     f(c);
@@ -79,17 +78,17 @@ void streamed_gpu_chunks(const RowLayout& l, const std::function<void(const Chun
 
 void streamed_x86_chunks(const RowLayout& l, const std::function<void(const Chunk&)>& f) {
   int64_t lanes = l.vector, at = 0;
-  if (l.length > 4 * kStreams * lanes) {
-    int64_t end = l.length / (lanes * kStreams) * (lanes * kStreams);
-    FOR (start, literal(s64, 0), end, lanes * kStreams, Unroll{1}) {
-      for (int u = 0; u < kStreams; ++u) f(chunk_at(start, u * lanes, static_cast<int>(lanes), u));
+  if (l.length > 4 * l.streams * lanes) {
+    int64_t end = l.length / (lanes * l.streams) * (lanes * l.streams);
+    FOR (start, literal(s64, 0), end, lanes * l.streams, Unroll{1}) {
+      for (int u = 0; u < l.streams; ++u) f(chunk_at(start, u * lanes, static_cast<int>(lanes), u));
     }
     at = end;
   }
-  for (int number = 0; at + lanes <= l.length; at += lanes) f(chunk_at({}, at, static_cast<int>(lanes), number++ % kStreams));
+  for (int number = 0; at + lanes <= l.length; at += lanes) f(chunk_at({}, at, static_cast<int>(lanes), number++ % l.streams));
   for (; at < l.length;) {  // the rest in narrower vectors: 5 = 4 + 1
     lanes = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(l.length - at)));
-    f(chunk_at({}, at, static_cast<int>(lanes), kStreams));
+    f(chunk_at({}, at, static_cast<int>(lanes), 0));
     at += lanes;
   }
 }

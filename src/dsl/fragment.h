@@ -35,6 +35,7 @@ struct RowLayout {
   int64_t length = 0;            // elements of the row
   int vector = 1;                // consecutive elements of one thread's access
   bool resident = false;
+  int streams = 4;               // accesses that a turn of a streamed walk makes: 1 for the least code, at most 4
   RowGroup group;
 
   int64_t chunks() const;        // turns of the group over the row, the last perhaps not full

@@ -6,8 +6,6 @@
 namespace rose::dsl {
 namespace {
 
-constexpr int kAccumulators = 4;
-
 struct Best { Val value, index; };  // f32, s32
 
 // Of two, the greater value; of equal ones the smaller index. NaN never wins.
@@ -41,7 +39,7 @@ Best walk(Block& block, const Frag& a) {
   const RowLayout& l = a.layout();
   int lanes = block.gpu() ? 1 : l.vector;
   std::vector<std::pair<Var, Var>> running;
-  for (int i = 0; i < kAccumulators; ++i) running.emplace_back(Var(none(lanes).value), Var(none(lanes).index));
+  for (int i = 0; i < l.streams; ++i) running.emplace_back(Var(none(lanes).value), Var(none(lanes).index));
   std::vector<Best> rest;
   for_each_chunk(l, [&](const Chunk& c) {
     Val start = c.offset ? to(s32, *c.offset + c.constant) : literal(s32, c.constant);
@@ -55,7 +53,7 @@ Best walk(Block& block, const Frag& a) {
         rest.push_back({v, index});  // x86: the narrow end of the row
         continue;
       }
-      auto& [value, number] = running[static_cast<size_t>(c.number % kAccumulators)];
+      auto& [value, number] = running[static_cast<size_t>(c.number % l.streams)];
       Val greater = (v > Val(value)) | ((v == Val(value)) & (index < Val(number)));
       value = Arg(select(greater, v, Val(value)));
       number = Arg(select(greater, index, Val(number)));

@@ -13,7 +13,7 @@ Builder& builder() { return Builder::current(); }
 Val add(const Val& a, const Val& b) { return a + b; }
 Val greater(const Val& a, const Val& b) { return max(a, b); }
 
-constexpr int kAccumulators = 4;  // independent sums, so that one addition need not wait for the one before
+constexpr int kAccumulators = 4;  // independent sums of a resident row, so that one addition need not wait for the one before
 
 // One fragment's running result over a walk.
 class Accumulator {
@@ -22,7 +22,7 @@ class Accumulator {
       : frag_(frag), combine_(combine), identity_(identity), streamed_(!frag.layout().resident) {
     if (!streamed_) return;
     int lanes = builder().kernel.target.is_gpu() ? 1 : frag.layout().vector;
-    for (int i = 0; i < kAccumulators; ++i) running_.emplace_back(f32.with_lanes(lanes), identity);
+    for (int i = 0; i < frag.layout().streams; ++i) running_.emplace_back(f32.with_lanes(lanes), identity);
   }
 
   void take(const Chunk& c) {
@@ -33,7 +33,7 @@ class Accumulator {
         auto slot = static_cast<size_t>(next_++ % kAccumulators);
         if (partial_.size() <= slot) partial_.push_back(v);
         else partial_[slot] = combine_(partial_[slot], v);
-      } else if (c.number < kAccumulators && v.lanes() == running_[0].type().lanes) {
+      } else if (v.lanes() == running_[0].type().lanes) {
         Var& r = running_[static_cast<size_t>(c.number)];
         r = Arg(combine_(Val(r.operand()), v));
       } else {

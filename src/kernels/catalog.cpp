@@ -6,6 +6,7 @@
 
 #include "ir/small_float.h"
 #include "kernels/activation/activation.h"
+#include "kernels/attention/x86_attention.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/gemm/sm90.h"
 #include "kernels/gemm/x86_gemm.h"
@@ -14,6 +15,7 @@
 #include "kernels/quantize/quantize.h"
 #include "kernels/rope/qk_rope_cache.h"
 #include "kernels/rope/rotary.h"
+#include "kernels/sampling/sample.h"
 #include "kernels/softmax/softmax.h"
 
 namespace rose::kernels {
@@ -21,8 +23,9 @@ namespace rose::kernels {
 std::span<const CatalogEntry> catalog() {
   static const std::vector<CatalogEntry> entries{
       rms_norm_entry(), layer_norm_entry(), activation_entry(), softmax_entry(), rotary_entry(),
-      qk_rope_cache_entry(), embedding_entry(), quantize_entry(),
+      qk_rope_cache_entry(), embedding_entry(), quantize_entry(), sample_entry(),
       gemm_sm90_entry(), gemm_x86_entry(), x86_activations_entry(),
+      x86_attention_entry(),
   };
   return entries;
 }

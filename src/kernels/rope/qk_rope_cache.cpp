@@ -106,7 +106,7 @@ Frag choose(const Val& condition, const Frag& a, const Frag& b) {
 ir::Kernel qk_rope_cache(const ir::Target& target, const QkRopeCacheSpec& spec) {
   check(spec);
   auto groups = groups_of(target, spec);
-  return record(kName, {.target = target, .threads = groups.threads}, [&](Block& block) {
+  return record(kName, {.target = target, .threads = groups.threads, .min_blocks = target.is_gpu() ? 4 : 0}, [&](Block& block) {
     int64_t heads = all_heads(spec);
     auto qkv = block.inout("qkv", spec.dtype, shape(dynamic("tokens"), heads, spec.head_dim));
     auto q_weight = spec.norm ? block.input("q_weight", spec.dtype, shape(spec.head_dim)) : Tensor{};

@@ -45,7 +45,7 @@ ir::Kernel rotary(const ir::Target& target, const RotarySpec& spec) {
   check(spec);
   auto style = parse_rope_style("rotary", spec.style);
   auto groups = groups_of(target, spec);
-  return record("rotary", {.target = target, .threads = groups.threads}, [&](Block& block) {
+  return record("rotary", {.target = target, .threads = groups.threads, .min_blocks = target.is_gpu() ? 4 : 0}, [&](Block& block) {
     Shape heads = shape(dynamic("tokens"), spec.heads, spec.head_dim);
     Shape strides = shape(dynamic("x_stride"), spec.head_dim, 1);
     auto x = spec.in_place ? block.inout("x", spec.dtype, heads, strides) : block.input("x", spec.dtype, heads, strides);
