@@ -17,7 +17,8 @@ Tensor part(const Tensor& record, int64_t byte, Type dtype, int64_t length) {
 }
 
 // One block of 32: q = nearest(x / scale), scale = max |x| / 127.
-void quantise_block(const Tensor& x, const Tensor& record, const X86Record& layout, int64_t k, const Val& index) {
+void quantise_block(const Tensor& x, const Tensor& record, const X86Record& layout, int64_t k,
+                    const Val& index) {
   Val v = to(f32, load_pack(x, index * 32, 0, 32)[0]);
   Val largest = reduce_max(abs(v));
   Val scale = largest * (1.0 / 127);
@@ -41,17 +42,24 @@ X86Form x86_form(std::string_view name) {
   if (name == "bf16") return X86Form::kBf16;
   if (name == "bytes") return X86Form::kBytes;
   if (name == "blocks") return X86Form::kBlocks;
-  throw KernelError("no form '" + std::string(name) + "' of activations; the forms are bf16, bytes and blocks");
+  throw KernelError("no form '" + std::string(name) +
+                    "' of activations; the forms are bf16, bytes and blocks");
 }
 
 X86Record x86_record(X86Form form, int64_t k) {
   X86Record r;
   switch (form) {
-    case X86Form::kAsIs: return r;
-    case X86Form::kBf16: r.bytes = 2 * k; break;
-    case X86Form::kBytes: r.scales = (k + 3) / 4 * 4, r.bytes = r.scales + 4; break;
+    case X86Form::kAsIs:
+      return r;
+    case X86Form::kBf16:
+      r.bytes = 2 * k;
+      break;
+    case X86Form::kBytes:
+      r.scales = (k + 3) / 4 * 4, r.bytes = r.scales + 4;
+      break;
     case X86Form::kBlocks:
-      r.scales = k, r.sums = r.scales + k / 8, r.scaled_sums = r.sums + k / 8, r.half_sums = r.scaled_sums + k / 8;
+      r.scales = k, r.sums = r.scales + k / 8, r.scaled_sums = r.sums + k / 8,
+      r.half_sums = r.scaled_sums + k / 8;
       r.bytes = r.half_sums + k / 4;
       break;
   }
@@ -64,7 +72,8 @@ ir::Kernel x86_activations(const ir::Target& target, const X86ActivationsSpec& s
   check_row_spec("x86_activations", spec.dtype, spec.k);
   auto form = x86_form(spec.form);
   require(form != X86Form::kAsIs, "x86_activations", "the form", 0, "as_is needs no kernel");
-  if (form == X86Form::kBlocks) require(spec.k % 32 == 0, "x86_activations", "k", spec.k, "blocks have 32 elements");
+  if (form == X86Form::kBlocks)
+    require(spec.k % 32 == 0, "x86_activations", "k", spec.k, "blocks have 32 elements");
   auto layout = x86_record(form, spec.k);
   return record("x86_activations", {.target = target}, [&](Block& block) {
     auto x = block.input("x", spec.dtype, shape(dynamic("rows"), spec.k));
@@ -72,7 +81,8 @@ ir::Kernel x86_activations(const ir::Target& target, const X86ActivationsSpec& s
     auto row = block.index();
     auto record = records(row);
     if (form == X86Form::kBlocks) {
-      FOR (index, literal(s64, 0), spec.k / 32, Unroll{1}) quantise_block(x(row), record, layout, spec.k, index);
+      FOR (index, literal(s64, 0), spec.k / 32, Unroll{1})
+        quantise_block(x(row), record, layout, spec.k, index);
       return;
     }
     auto lanes = row_layout(block, row_group(block, block.dimension("rows")), spec.k, x.element_bytes());
@@ -85,7 +95,8 @@ ir::Kernel x86_activations(const ir::Target& target, const X86ActivationsSpec& s
     Val inverse = select(largest > 0.0, 127.0 / largest, literal(f32, 0.0));
     for_each_chunk(lanes, [&](const Chunk& c) {
       Val e = to(f32, load_pack(x(row), c.offset, c.constant, c.lanes)[0]);
-      store_pack(part(record, 0, u8, spec.k), c.offset, c.constant, {to(u8, to_nearest(s32, e * inverse) + 128)});
+      store_pack(part(record, 0, u8, spec.k), c.offset, c.constant,
+                 {to(u8, to_nearest(s32, e * inverse) + 128)});
     });
     store_at(part(record, layout.scales, f32, 1), 0, largest * (1.0 / 127));
   });
@@ -94,22 +105,29 @@ ir::Kernel x86_activations(const ir::Target& target, const X86ActivationsSpec& s
 X86Activations::X86Activations(runtime::Context& context, const X86ActivationsSpec& spec)
     : program_(&program(context, "x86_activations", spec, x86_activations)) {}
 
-void X86Activations::operator()(runtime::Stream& stream, runtime::DevicePointer x, runtime::DevicePointer records, int64_t rows) const {
+void X86Activations::operator()(runtime::Stream& stream, runtime::DevicePointer x,
+                                runtime::DevicePointer records, int64_t rows) const {
   stream.launch(*program_, grid_of(rows), {x, rows, records});
 }
 
 CatalogEntry x86_activations_entry() {
-  auto e = catalog_entry<X86ActivationsSpec>("x86_activations", "rows of activations in the form that x86 matrix products read",
-                                             x86_activations, {"form=blocks", "form=bytes", "form=bf16,dtype=f32"}, x86_only);
+  auto e = catalog_entry<X86ActivationsSpec>(
+      "x86_activations", "rows of activations in the form that x86 matrix products read", x86_activations,
+      {"form=blocks", "form=bytes", "form=bf16,dtype=f32"}, x86_only);
   e.bench_rows = 1024;
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
     auto spec = parse_spec<X86ActivationsSpec>(text);
-    struct Data { X86Activations op; runtime::Buffer x, records; };
+    struct Data {
+      X86Activations op;
+      runtime::Buffer x, records;
+    };
     int64_t bytes = x86_record(x86_form(spec.form), spec.k).bytes;
-    auto data = std::make_shared<Data>(Data{X86Activations(context, spec), random_buffer(context, spec.dtype, rows * spec.k, 1),
+    auto data = std::make_shared<Data>(Data{X86Activations(context, spec),
+                                            random_buffer(context, spec.dtype, rows * spec.k, 1),
                                             context.device().allocate(static_cast<size_t>(rows * bytes))});
     Case c;
-    c.bytes = static_cast<double>(rows) * (static_cast<double>(spec.k) * spec.dtype.bits() / 8 + static_cast<double>(bytes));
+    c.bytes = static_cast<double>(rows) *
+              (static_cast<double>(spec.k) * spec.dtype.bits() / 8 + static_cast<double>(bytes));
     c.launch = [data, rows](runtime::Stream& stream) { data->op(stream, data->x, data->records, rows); };
     return c;
   };

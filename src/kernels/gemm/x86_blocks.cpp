@@ -1,16 +1,14 @@
-// Layouts of the blocks, after the GGUF specification and ggml's formats. `e` is the index of an element in its block.
-//   q4_0   f16 d, 16 bytes: d (q - 8)            element e < 16 in the low nibble of byte e, e + 16 in its high nibble
-//   q4_1   f16 d, f16 m, 16 bytes: d q + m
-//   q5_0   f16 d, u32 high, 16 bytes: d (q - 16) bit 4 of q is bit e of `high`
-//   q5_1   f16 d, f16 m, u32 high, 16 bytes: d q + m
-//   q8_0   f16 d, s8[32]: d q
-//   iq4_nl f16 d, 16 bytes: d codebook[q]
-//   mxfp4  u8 e, 16 bytes: 2^(e - 127) e2m1[q]
+// Layouts of the blocks, after the GGUF specification and ggml's formats. `e` is the index of an element in
+// its block.
+//   q4_0   f16 d, 16 bytes: d (q - 8)            element e < 16 in the low nibble of byte e, e + 16 in its
+//   high nibble q4_1   f16 d, f16 m, 16 bytes: d q + m q5_0   f16 d, u32 high, 16 bytes: d (q - 16) bit 4 of
+//   q is bit e of `high` q5_1   f16 d, f16 m, u32 high, 16 bytes: d q + m q8_0   f16 d, s8[32]: d q iq4_nl
+//   f16 d, 16 bytes: d codebook[q] mxfp4  u8 e, 16 bytes: 2^(e - 127) e2m1[q]
 // Super-blocks, 256 elements, with e = 128 n + 32 j + l:
-//   q2_k   u8 scales[16], u8 low[64], f16 d, f16 dmin: d (s & 15) q - dmin (s >> 4); q: bits 2j of low[32 n + l]
-//   q3_k   u8 high[32], u8 low[64], 12 bytes of scales, f16 d: d (s - 32) (q - 4); bit 2 of q: bit 4n + j of high[l]
-//   q4_k   f16 d, f16 dmin, 12 bytes of scales and minima, u8 low[128]: d s q - dmin m, 64 elements to 32 bytes
-//   q5_k   as q4_k with u8 high[32] ahead of low; bit 4 of q: bit e / 32 of high[e % 32]
+//   q2_k   u8 scales[16], u8 low[64], f16 d, f16 dmin: d (s & 15) q - dmin (s >> 4); q: bits 2j of low[32 n +
+//   l] q3_k   u8 high[32], u8 low[64], 12 bytes of scales, f16 d: d (s - 32) (q - 4); bit 2 of q: bit 4n + j
+//   of high[l] q4_k   f16 d, f16 dmin, 12 bytes of scales and minima, u8 low[128]: d s q - dmin m, 64
+//   elements to 32 bytes q5_k   as q4_k with u8 high[32] ahead of low; bit 4 of q: bit e / 32 of high[e % 32]
 //   q6_k   u8 low[128], u8 high[64], s8 scales[16], f16 d: d s (q - 32)
 //   iq4_xs f16 d, u16 scales_high, u8 scales_low[4], u8 low[128]: d (s - 32) codebook[q]
 #include "kernels/gemm/x86_blocks.h"
@@ -36,13 +34,15 @@ void six_bits(const uint8_t* source, X86Block& block) {
   for (int k = 0; k < 8; ++k) {
     int s = k < 4 ? source[k] & 63 : (source[k + 4] & 15) | (source[k - 4] >> 6) << 4;
     int m = k < 4 ? source[k + 4] & 63 : source[k + 4] >> 4 | (source[k] >> 6) << 4;
-    block.scales[static_cast<size_t>(k)] = static_cast<uint8_t>(s), block.minima[static_cast<size_t>(k)] = static_cast<uint8_t>(m);
+    block.scales[static_cast<size_t>(k)] = static_cast<uint8_t>(s),
+    block.minima[static_cast<size_t>(k)] = static_cast<uint8_t>(m);
   }
 }
 
 void nibble_pairs(const uint8_t* source, uint8_t* q) {  // q4_k, q5_k
   for (int g = 0; g < 4; ++g)
-    for (int l = 0; l < 32; ++l) q[64 * g + l] = source[32 * g + l] & 15, q[64 * g + 32 + l] = source[32 * g + l] >> 4;
+    for (int l = 0; l < 32; ++l)
+      q[64 * g + l] = source[32 * g + l] & 15, q[64 * g + 32 + l] = source[32 * g + l] >> 4;
 }
 
 void two_bits(const uint8_t* source, uint8_t* q) {  // q2_k, q3_k
@@ -53,7 +53,8 @@ void two_bits(const uint8_t* source, uint8_t* q) {  // q2_k, q3_k
 
 void read_q3_k(const uint8_t* p, X86Block& block) {
   two_bits(p + 32, block.q.data());
-  for (int e = 0; e < 256; ++e) block.q[static_cast<size_t>(e)] |= static_cast<uint8_t>((p[e % 32] >> (e / 32) & 1) << 2);
+  for (int e = 0; e < 256; ++e)
+    block.q[static_cast<size_t>(e)] |= static_cast<uint8_t>((p[e % 32] >> (e / 32) & 1) << 2);
   const uint8_t* s = p + 96;
   for (int k = 0; k < 16; ++k) {
     int low = k < 8 ? s[k] & 15 : s[k - 8] >> 4, high = s[8 + k % 4] >> (2 * (k / 4)) & 3;
@@ -88,25 +89,35 @@ void read_iq4_xs(const uint8_t* p, X86Block& block) {
 void x86_read_block(const X86WeightFormat& format, const uint8_t* p, X86Block& block) {
   uint8_t* q = block.q.data();
   std::string_view name = format.name;
-  if (name == "q4_0" || name == "iq4_nl") block.scale = word(p), nibbles(p + 2, q);
-  else if (name == "q4_1") block.scale = word(p), block.minimum = word(p + 2), nibbles(p + 4, q);
-  else if (name == "q5_0") block.scale = word(p), nibbles(p + 6, q), add_high_bits(p + 2, q);
-  else if (name == "q5_1") block.scale = word(p), block.minimum = word(p + 2), nibbles(p + 8, q), add_high_bits(p + 4, q);
-  else if (name == "mxfp4") block.scale = p[0], nibbles(p + 1, q);
+  if (name == "q4_0" || name == "iq4_nl")
+    block.scale = word(p), nibbles(p + 2, q);
+  else if (name == "q4_1")
+    block.scale = word(p), block.minimum = word(p + 2), nibbles(p + 4, q);
+  else if (name == "q5_0")
+    block.scale = word(p), nibbles(p + 6, q), add_high_bits(p + 2, q);
+  else if (name == "q5_1")
+    block.scale = word(p), block.minimum = word(p + 2), nibbles(p + 8, q), add_high_bits(p + 4, q);
+  else if (name == "mxfp4")
+    block.scale = p[0], nibbles(p + 1, q);
   else if (name == "q8_0") {
     block.scale = word(p);
     for (int e = 0; e < 32; ++e) q[e] = static_cast<uint8_t>(p[2 + e] ^ 0x80);  // s8 + 128
   } else if (name == "q2_k") {
     for (size_t k = 0; k < 16; ++k) block.scales[k] = p[k];
     two_bits(p + 16, q), block.scale = word(p + 80), block.minimum = word(p + 82);
-  } else if (name == "q3_k") read_q3_k(p, block);
-  else if (name == "q4_k") block.scale = word(p), block.minimum = word(p + 2), six_bits(p + 4, block), nibble_pairs(p + 16, q);
+  } else if (name == "q3_k")
+    read_q3_k(p, block);
+  else if (name == "q4_k")
+    block.scale = word(p), block.minimum = word(p + 2), six_bits(p + 4, block), nibble_pairs(p + 16, q);
   else if (name == "q5_k") {
     block.scale = word(p), block.minimum = word(p + 2), six_bits(p + 4, block), nibble_pairs(p + 48, q);
     for (int e = 0; e < 256; ++e) q[e] = static_cast<uint8_t>(q[e] | (p[16 + e % 32] >> (e / 32) & 1) << 4);
-  } else if (name == "q6_k") read_q6_k(p, block);
-  else if (name == "iq4_xs") read_iq4_xs(p, block);
-  else throw KernelError("no reader for blocks of " + std::string(name));
+  } else if (name == "q6_k")
+    read_q6_k(p, block);
+  else if (name == "iq4_xs")
+    read_iq4_xs(p, block);
+  else
+    throw KernelError("no reader for blocks of " + std::string(name));
 }
 
 }  // namespace rose::kernels

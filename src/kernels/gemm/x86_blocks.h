@@ -1,4 +1,5 @@
-// The blocks of GGUF's quantisation formats taken apart: what the packer of weights reads. Private to the x86 products.
+// The blocks of GGUF's quantisation formats taken apart: what the packer of weights reads. Private to the x86
+// products.
 #pragma once
 
 #include <array>

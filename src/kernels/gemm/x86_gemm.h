@@ -1,13 +1,15 @@
-// Matrix products on x86: out[M, N] = a[M, K] · W[N, K]ᵀ (+ bias) (+ residual), with W in any format of x86_weights.h
-// and sums in f32 (s32 between 8-bit integers).
+// Matrix products on x86: out[M, N] = a[M, K] · W[N, K]ᵀ (+ bias) (+ residual), with W in any format of
+// x86_weights.h and sums in f32 (s32 between 8-bit integers).
 //
 // What is computed, by the format of W:
 //   f32, f16   f32 products
-//   bf16       products of bf16 pairs; activations of another type are rounded to bf16 first. exact: f32 products
-//   s8         products of 8-bit integers; activations are quantised, one scale a row
-//   quantised  products of 8-bit integers; activations are quantised, one scale for 32 elements of a row.
+//   bf16       products of bf16 pairs; activations of another type are rounded to bf16 first. exact: f32
+//   products s8         products of 8-bit integers; activations are quantised, one scale a row quantised
+//   products of 8-bit integers; activations are quantised, one scale for 32 elements of a row.
 //              exact: W is expanded to f32 while it is read, activations stay as they are
-// A row of the result depends on its own activations alone, not on M: every tile adds its products in the same order.
+// A row of the result depends on its own activations alone, not on M: every tile adds its products in the
+// same order. One exception: the tiles of AMX, for 32 rows and more, add products of bf16 in another order
+// (set amx = 0 against it).
 #pragma once
 
 #include <array>
@@ -19,14 +21,15 @@
 namespace rose::kernels {
 
 struct X86GemmSpec {
-  std::string weights = "bf16";      // a format of x86_weights.h
-  ir::Type dtype = ir::bf16;         // of a: f32, bf16 or f16
-  ir::Type out = ir::bf16;           // of out and residual: f32, bf16 or f16
+  std::string weights = "bf16";  // a format of x86_weights.h
+  ir::Type dtype = ir::bf16;     // of a: f32, bf16 or f16
+  ir::Type out = ir::bf16;       // of out and residual: f32, bf16 or f16
   int64_t n = 4096, k = 4096;
-  bool bias = false;                 // out += bias; f32 [n]
-  bool residual = false;             // out += residual [M, n], which may be out itself
-  bool exact = false;                // no rounding of activations: see above
-  int rows = 0;                      // of a tile of this program; 0: chosen for many rows
+  bool bias = false;      // out += bias; f32 [n]
+  bool residual = false;  // out += residual [M, n], which may be out itself
+  bool exact = false;     // no rounding of activations: see above
+  bool amx = true;        // use AMX where the machine has it
+  int rows = 0;           // of a tile of this program; 0: chosen for many rows
 
   void fields(Fields& f) {
     f("weights", weights, "format of W: f32, f16, bf16, s8 or a GGUF format such as q4_k");
@@ -37,7 +40,8 @@ struct X86GemmSpec {
     f("bias", bias, "1: add a bias, f32 [n]");
     f("residual", residual, "1: add a residual of out's type and shape");
     f("exact", exact, "1: keep activations as they are and expand W to f32");
-    f("rows", rows, "rows of a tile, 1 to 16; 0: chosen for many rows");
+    f("amx", amx, "1: use AMX for 32 rows and more where the machine has it");
+    f("rows", rows, "rows of a tile, 1 to 16, or 32 for AMX; 0: chosen for many rows");
   }
 };
 
@@ -53,8 +57,8 @@ class X86Gemm {
   X86Gemm(runtime::Context& context, const X86GemmSpec& spec);
 
   const X86GemmSpec& spec() const { return spec_; }
-  int64_t weight_bytes() const;                     // of packed weights
-  int64_t workspace_bytes(int64_t rows) const;      // of records of activations; 0 when a is read as it is
+  int64_t weight_bytes() const;                 // of packed weights
+  int64_t workspace_bytes(int64_t rows) const;  // of records of activations; 0 when a is read as it is
 
   struct Operands {
     runtime::DevicePointer a;          // [rows, k]; null when the workspace holds its records already
@@ -63,20 +67,25 @@ class X86Gemm {
     runtime::DevicePointer workspace;  // workspace_bytes(rows); holds the records of a afterwards
     runtime::DevicePointer bias, residual;
   };
-  // Several products of equal k, dtype and form can share the records: the first makes them, the others pass a = null.
+  // Several products of equal k, dtype and form can share the records: the first makes them, the others pass
+  // a = null.
   void operator()(runtime::Stream& stream, const Operands& operands, int64_t rows) const;
 
  private:
-  struct Shape { int rows; const runtime::Program* program; };
+  struct Shape {
+    int rows, panels;
+    const runtime::Program* program;
+  };
 
   X86GemmSpec spec_;
-  int threads_, panels_ = 1;                        // of the device; of a tile
-  std::vector<Shape> shapes_;                       // by rising rows of a tile
-  std::unique_ptr<X86Activations> activations_;     // null: a is read as it is
+  int threads_;                                  // of the device
+  std::vector<Shape> shapes_;                    // by rising rows of a tile
+  std::unique_ptr<X86Activations> activations_;  // null: a is read as it is
 };
 
-// The definition in double precision, nothing quantised. `w` holds the n × k values that the format stands for.
-void x86_gemm_reference(const X86GemmSpec& spec, const double* a, const double* w, const double* bias, const double* residual,
-                        double* out, int64_t rows);
+// The definition in double precision, nothing quantised. `w` holds the n × k values that the format stands
+// for.
+void x86_gemm_reference(const X86GemmSpec& spec, const double* a, const double* w, const double* bias,
+                        const double* residual, double* out, int64_t rows);
 
 }  // namespace rose::kernels

@@ -1,5 +1,5 @@
-// The inner loops of the quantised formats. A panel's cells are walked along K in groups of 32 elements; a group's eight
-// words of q are put together once and meet every row of the tile.
+// The inner loops of the quantised formats. A panel's cells are walked along K in groups of 32 elements; a
+// group's eight words of q are put together once and meet every row of the tile.
 #include <bit>
 
 #include "kernels/gemm/x86_tile.h"
@@ -7,7 +7,9 @@
 namespace rose::kernels::x86 {
 namespace {
 
-Val bytes_repeated(unsigned byte) { return literal(u32.with_lanes(kLanes), static_cast<int64_t>(byte * 0x01010101u)); }
+Val bytes_repeated(unsigned byte) {
+  return literal(u32.with_lanes(kLanes), static_cast<int64_t>(byte * 0x01010101u));
+}
 
 Val codebook_table(const uint8_t* entries) {
   auto word = [&](int i) {
@@ -20,8 +22,8 @@ Val codebook_table(const uint8_t* entries) {
 
 // What a group of 32 elements of 16 columns says, in registers. Vectors have one lane a column.
 struct Group {
-  std::vector<Val> words;             // u8x64: q of elements 4w … 4w+3, as they enter the product
-  std::vector<Val> scales, offsets;   // f32, one a sub-block; value = scale × (q - zero) + offset
+  std::vector<Val> words;            // u8x64: q of elements 4w … 4w+3, as they enter the product
+  std::vector<Val> scales, offsets;  // f32, one a sub-block; value = scale × (q - zero) + offset
 };
 
 class Panel {
@@ -46,11 +48,14 @@ class Panel {
   }
 
  private:
-  Val vector(const Val& byte, int64_t constant, Type dtype) { return load_pack(part_at(panel_, byte, constant, dtype, 0), {}, 0, kLanes)[0]; }
+  Val vector(const Val& byte, int64_t constant, Type dtype) {
+    return load_pack(part_at(panel_, byte, constant, dtype, 0), {}, 0, kLanes)[0];
+  }
 
   Val header_scale(const Val& at) {
     if (f_.scale != X86Scale::kExponent) return to(f32, vector(at, 0, f16));
-    // 2^(e - 127) has the bits of e as its exponent (e = 0 counts as zero); the codebook holds doubled values.
+    // 2^(e - 127) has the bits of e as its exponent (e = 0 counts as zero); the codebook holds doubled
+    // values.
     return bitcast(f32.with_lanes(kLanes), to(u32, vector(at, 0, u8)) << 23) * 0.5;
   }
 
@@ -65,8 +70,10 @@ class Panel {
         g.scales.push_back(scale * to(f32, both & 15));
         g.offsets.push_back(-(*minimum * to(f32, both >> 4)));
       } else {
-        g.scales.push_back(scale * to(f32, vector(at, constant + 16 * s, f_.scale == X86Scale::kSigned ? s8 : u8)));
-        if (minimum) g.offsets.push_back(-(*minimum * to(f32, vector(at, constant + 16 * (32 / f_.sub + s), u8))));
+        g.scales.push_back(scale *
+                           to(f32, vector(at, constant + 16 * s, f_.scale == X86Scale::kSigned ? s8 : u8)));
+        if (minimum)
+          g.offsets.push_back(-(*minimum * to(f32, vector(at, constant + 16 * (32 / f_.sub + s), u8))));
       }
     }
     words(at, constant + f_.scale_bytes(), g);
@@ -115,10 +122,13 @@ void add_group(const Product& p, const Tensor& record, const Group& g, const Val
   int subs = static_cast<int>(g.scales.size()), words = 8 / subs;
   std::optional<Val> total;
   for (int s = 0; s < subs; ++s) {
-    Val negative_sum = subs == 1 ? spread(record, r.sums, s32, index) : spread(record, r.half_sums, s32, index * 2, s);
-    Val dot = f.zero ? negative_sum << std::countr_zero(static_cast<unsigned>(f.zero)) : literal(s32.with_lanes(kLanes), 0);
+    Val negative_sum =
+        subs == 1 ? spread(record, r.sums, s32, index) : spread(record, r.half_sums, s32, index * 2, s);
+    Val dot = f.zero ? negative_sum << std::countr_zero(static_cast<unsigned>(f.zero))
+                     : literal(s32.with_lanes(kLanes), 0);
     for (int w = s * words; w < (s + 1) * words; ++w) {
-      Val a = bitcast(s8.with_lanes(4 * kLanes), splat(load_pack(part(record, 0, u32, 0), index * 8, w, 1)[0], kLanes));
+      Val a = bitcast(s8.with_lanes(4 * kLanes),
+                      splat(load_pack(part(record, 0, u32, 0), index * 8, w, 1)[0], kLanes));
       dot = op1("dot.u8s8", dot.type(), {dot, g.words[static_cast<size_t>(w)], a});
     }
     auto at = static_cast<size_t>(s);
@@ -126,7 +136,8 @@ void add_group(const Product& p, const Tensor& record, const Group& g, const Val
     if (!g.offsets.empty() && subs > 1) total = fma(to(f32, negative_sum), -g.offsets[at], *total);
   }
   sum = fma(*total, spread(record, r.scales, f32, index), sum);
-  if (!g.offsets.empty() && subs == 1) sum = fma(g.offsets[0], spread(record, r.scaled_sums, f32, index), sum);
+  if (!g.offsets.empty() && subs == 1)
+    sum = fma(g.offsets[0], spread(record, r.scaled_sums, f32, index), sum);
 }
 
 }  // namespace
@@ -135,16 +146,19 @@ Sums integer_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& pane
   auto sums = accumulators(a_rows.size(), panels, f32);
   for (int j = 0; j < panels; ++j)
     Panel(p.format, p.w(panel + j)).for_each_group(p.spec.k, [&](const Group& g, const Val& index) {
-      for (size_t i = 0; i < a_rows.size(); ++i) add_group(p, a_rows[i], g, index, sums[i][static_cast<size_t>(j)]);
+      for (size_t i = 0; i < a_rows.size(); ++i)
+        add_group(p, a_rows[i], g, index, sums[i][static_cast<size_t>(j)]);
     });
   return read(sums);
 }
 
-// The words and scales of a group go to scratch memory, so that a rolled loop can take one word after the other.
+// The words and scales of a group go to scratch memory, so that a rolled loop can take one word after the
+// other.
 Sums expanded_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel, int panels) {
   auto sums = accumulators(a_rows.size(), panels, f32);
   auto words = p.block.shared("words", u32, shape(8, kLanes), 64);
-  auto scales = p.block.shared("scales", f32, shape(8, kLanes), 64), offsets = p.block.shared("offsets", f32, shape(8, kLanes), 64);
+  auto scales = p.block.shared("scales", f32, shape(8, kLanes), 64),
+       offsets = p.block.shared("offsets", f32, shape(8, kLanes), 64);
   for (int j = 0; j < panels; ++j)
     Panel(p.format, p.w(panel + j)).for_each_group(p.spec.k, [&](const Group& g, const Val& index) {
       for (size_t w = 0; w < 8; ++w) {

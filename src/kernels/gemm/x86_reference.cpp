@@ -2,8 +2,8 @@
 
 namespace rose::kernels {
 
-void x86_gemm_reference(const X86GemmSpec& spec, const double* a, const double* w, const double* bias, const double* residual,
-                        double* out, int64_t rows) {
+void x86_gemm_reference(const X86GemmSpec& spec, const double* a, const double* w, const double* bias,
+                        const double* residual, double* out, int64_t rows) {
   for (int64_t m = 0; m < rows; ++m)
     for (int64_t n = 0; n < spec.n; ++n) {
       double sum = spec.bias ? bias[n] : 0;

@@ -1,5 +1,5 @@
-// The frame of a matrix product under construction: its parameters, and what its inner loops share. Private to the x86
-// products.
+// The frame of a matrix product under construction: its parameters, and what its inner loops share. Private
+// to the x86 products.
 #pragma once
 
 #include "dsl/block.h"
@@ -23,11 +23,11 @@ struct Product {
   X86Form form;
   X86Record record;
   Block& block;
-  Tensor a;                      // u8 [rows, bytes of a row or record]
-  Tensor w;                      // u8 [panels, bytes of a panel]
+  Tensor a;  // u8 [rows, bytes of a row or record]
+  Tensor w;  // u8 [panels, bytes of a panel]
   Tensor bias, residual, out;
-  Val rows;                      // of a and out
-  Val block_rows;                // rows of one block of the grid, a multiple of a tile's
+  Val rows;        // of a and out
+  Val block_rows;  // rows of one block of the grid, a multiple of a tile's
 
   int64_t panels() const { return (spec.n + kLanes - 1) / kLanes; }
 };
@@ -41,10 +41,27 @@ Tensor part_at(const Tensor& bytes, const Val& byte, int64_t constant, Type dtyp
 std::vector<std::vector<Var>> accumulators(size_t rows, int panels, Type type);
 Sums read(const std::vector<std::vector<Var>>& accumulators);
 
+// Of s8 weights, for the columns of a panel: -128 · Σ w, which undoes that activations are 128 too large, and
+// the scales.
+Val correction_of(Product& p, const Val& panel);
+Val scale_of(Product& p, const Val& panel);
+// The scale of a row of 8-bit activations.
+Val activation_scale(Product& p, const Tensor& a_row);
+
 // The inner loops: the sums of `a_rows` (rows of Product::a) times `panels` panels from `panel` on.
 Sums plain_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel, int panels);
-Sums integer_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel, int panels);   // quantised W
-Sums expanded_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel, int panels);  // the same, exact
+Sums integer_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel,
+                  int panels);  // quantised W
+Sums expanded_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel,
+                   int panels);  // the same, exact
+
+// AMX, for spec.rows = kAmxRows: two panels at once.
+inline constexpr int kAmxRows = 32;
+bool amx_fits(const ir::Target& target, const X86GemmSpec& spec);
+void configure_tiles(Product& p);
+void release_tiles();
+// Raw sums of rows [row, row + 32), none beyond the last, and two panels, to `sums` [32, 32]: f32 or s32.
+void amx_sums(Product& p, const Tensor& sums, const Val& row, const Val& panel);
 
 // One element of a row of activations as they are, as f32.
 Val activation(const Product& p, const Tensor& a_row, const Val& index, int64_t constant);

@@ -12,8 +12,9 @@ namespace rose::kernels {
 namespace {
 
 // The non-linear steps of iq4_nl and iq4_xs, and twice the values of e2m1, moved up to be unsigned.
-constexpr uint8_t kIq4[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};   // + 128
-constexpr uint8_t kE2m1[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};             // × 2 + 16
+constexpr uint8_t kIq4[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                              129, 141, 153, 166, 181, 197, 217, 241};                         // + 128
+constexpr uint8_t kE2m1[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};  // × 2 + 16
 
 using S = X86Scale;
 constexpr X86WeightFormat kFormats[] = {
@@ -22,18 +23,84 @@ constexpr X86WeightFormat kFormats[] = {
     {.name = "bf16", .block_bytes = 2, .plain = ir::bf16},
     {.name = "s8", .block_bytes = 1, .plain = ir::s8},
     {.name = "q4_0", .block_elements = 32, .block_bytes = 18, .scale = S::kHalf, .low_bits = 4, .zero = 8},
-    {.name = "q4_1", .block_elements = 32, .block_bytes = 20, .scale = S::kHalf, .low_bits = 4, .minimum = true},
-    {.name = "q5_0", .block_elements = 32, .block_bytes = 22, .scale = S::kHalf, .low_bits = 4, .high_bits = 1, .zero = 16},
-    {.name = "q5_1", .block_elements = 32, .block_bytes = 24, .scale = S::kHalf, .low_bits = 4, .high_bits = 1, .minimum = true},
+    {.name = "q4_1",
+     .block_elements = 32,
+     .block_bytes = 20,
+     .scale = S::kHalf,
+     .low_bits = 4,
+     .minimum = true},
+    {.name = "q5_0",
+     .block_elements = 32,
+     .block_bytes = 22,
+     .scale = S::kHalf,
+     .low_bits = 4,
+     .high_bits = 1,
+     .zero = 16},
+    {.name = "q5_1",
+     .block_elements = 32,
+     .block_bytes = 24,
+     .scale = S::kHalf,
+     .low_bits = 4,
+     .high_bits = 1,
+     .minimum = true},
     {.name = "q8_0", .block_elements = 32, .block_bytes = 34, .scale = S::kHalf, .low_bits = 8, .zero = 128},
-    {.name = "q2_k", .block_elements = 256, .block_bytes = 84, .scale = S::kNibbles, .low_bits = 2, .sub = 16, .minimum = true},
-    {.name = "q3_k", .block_elements = 256, .block_bytes = 110, .scale = S::kSigned, .low_bits = 2, .high_bits = 1, .sub = 16, .zero = 4},
-    {.name = "q4_k", .block_elements = 256, .block_bytes = 144, .scale = S::kByte, .low_bits = 4, .minimum = true},
-    {.name = "q5_k", .block_elements = 256, .block_bytes = 176, .scale = S::kByte, .low_bits = 4, .high_bits = 1, .minimum = true},
-    {.name = "q6_k", .block_elements = 256, .block_bytes = 210, .scale = S::kSigned, .low_bits = 4, .high_bits = 2, .sub = 16, .zero = 32},
-    {.name = "iq4_nl", .block_elements = 32, .block_bytes = 18, .scale = S::kHalf, .low_bits = 4, .zero = 128, .codebook = kIq4},
-    {.name = "iq4_xs", .block_elements = 256, .block_bytes = 136, .scale = S::kSigned, .low_bits = 4, .zero = 128, .codebook = kIq4},
-    {.name = "mxfp4", .block_elements = 32, .block_bytes = 17, .scale = S::kExponent, .low_bits = 4, .zero = 16, .codebook = kE2m1},
+    {.name = "q2_k",
+     .block_elements = 256,
+     .block_bytes = 84,
+     .scale = S::kNibbles,
+     .low_bits = 2,
+     .sub = 16,
+     .minimum = true},
+    {.name = "q3_k",
+     .block_elements = 256,
+     .block_bytes = 110,
+     .scale = S::kSigned,
+     .low_bits = 2,
+     .high_bits = 1,
+     .sub = 16,
+     .zero = 4},
+    {.name = "q4_k",
+     .block_elements = 256,
+     .block_bytes = 144,
+     .scale = S::kByte,
+     .low_bits = 4,
+     .minimum = true},
+    {.name = "q5_k",
+     .block_elements = 256,
+     .block_bytes = 176,
+     .scale = S::kByte,
+     .low_bits = 4,
+     .high_bits = 1,
+     .minimum = true},
+    {.name = "q6_k",
+     .block_elements = 256,
+     .block_bytes = 210,
+     .scale = S::kSigned,
+     .low_bits = 4,
+     .high_bits = 2,
+     .sub = 16,
+     .zero = 32},
+    {.name = "iq4_nl",
+     .block_elements = 32,
+     .block_bytes = 18,
+     .scale = S::kHalf,
+     .low_bits = 4,
+     .zero = 128,
+     .codebook = kIq4},
+    {.name = "iq4_xs",
+     .block_elements = 256,
+     .block_bytes = 136,
+     .scale = S::kSigned,
+     .low_bits = 4,
+     .zero = 128,
+     .codebook = kIq4},
+    {.name = "mxfp4",
+     .block_elements = 32,
+     .block_bytes = 17,
+     .scale = S::kExponent,
+     .low_bits = 4,
+     .zero = 16,
+     .codebook = kE2m1},
 };
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
@@ -43,13 +110,16 @@ void put_plane(const uint8_t* q, int bits, int shift, int column, uint8_t* plane
   int mask = (1 << bits) - 1;
   for (int w = 0; w < 8; ++w) {
     uint8_t* vector = plane + 64 * (w % bits) + 4 * column;
-    for (int j = 0; j < 4; ++j) vector[j] = static_cast<uint8_t>(vector[j] | ((q[4 * w + j] >> shift) & mask) << (bits * (w / bits)));
+    for (int j = 0; j < 4; ++j)
+      vector[j] = static_cast<uint8_t>(vector[j] | ((q[4 * w + j] >> shift) & mask) << (bits * (w / bits)));
   }
 }
 
 void put_block(const X86WeightFormat& f, const X86Block& block, int column, uint8_t* cell) {
-  if (f.scale == S::kExponent) cell[column] = static_cast<uint8_t>(block.scale);
-  else std::memcpy(cell + 2 * column, &block.scale, 2);
+  if (f.scale == S::kExponent)
+    cell[column] = static_cast<uint8_t>(block.scale);
+  else
+    std::memcpy(cell + 2 * column, &block.scale, 2);
   if (f.minimum) std::memcpy(cell + 32 + 2 * column, &block.minimum, 2);
   uint8_t* at = cell + f.header_bytes();
   int subs = 32 / f.sub;
@@ -59,11 +129,14 @@ void put_block(const X86WeightFormat& f, const X86Block& block, int column, uint
       if (f.scale == S::kByte) at[16 * (subs + s) + column] = block.minima[static_cast<size_t>(subs * g + s)];
     }
     put_plane(&block.q[static_cast<size_t>(32 * g)], f.low_bits, 0, column, at + f.scale_bytes());
-    if (f.high_bits) put_plane(&block.q[static_cast<size_t>(32 * g)], f.high_bits, f.low_bits, column, at + f.scale_bytes() + 64 * f.low_bits);
+    if (f.high_bits)
+      put_plane(&block.q[static_cast<size_t>(32 * g)], f.high_bits, f.low_bits, column,
+                at + f.scale_bytes() + 64 * f.low_bits);
   }
 }
 
-void pack_quantised(const X86WeightFormat& f, const uint8_t* source, int64_t n, int64_t k, int64_t panel, uint8_t* out) {
+void pack_quantised(const X86WeightFormat& f, const uint8_t* source, int64_t n, int64_t k, int64_t panel,
+                    uint8_t* out) {
   int64_t blocks = k / f.block_elements;
   std::memset(out, 0, static_cast<size_t>(blocks * f.cell_bytes()));
   X86Block block;
@@ -76,13 +149,25 @@ void pack_quantised(const X86WeightFormat& f, const uint8_t* source, int64_t n, 
   }
 }
 
-void pack_plain(const X86WeightFormat& f, const uint8_t* source, int64_t n, int64_t k, int64_t panel, uint8_t* out) {
+template <size_t kBytes>
+void copy_words(const uint8_t* from, int64_t count, uint8_t* to) {
+  for (int64_t i = 0; i < count; ++i)
+    std::memcpy(to + static_cast<size_t>(i) * kX86PanelColumns * kBytes,
+                from + static_cast<size_t>(i) * kBytes, kBytes);
+}
+
+void pack_plain(const X86WeightFormat& f, const uint8_t* source, int64_t n, int64_t k, int64_t panel,
+                uint8_t* out) {
   int64_t bytes = f.plain.bits() / 8, e = f.per_word(), padded = round_up(k, e), word = e * bytes;
   std::memset(out, 0, static_cast<size_t>(kX86PanelColumns * padded * bytes));
   for (int64_t column = 0; column < kX86PanelColumns && kX86PanelColumns * panel + column < n; ++column) {
     const uint8_t* row = source + (kX86PanelColumns * panel + column) * k * bytes;
     uint8_t* to = out + column * word;
-    for (int64_t i = 0; i + e <= k; i += e, to += kX86PanelColumns * word) std::memcpy(to, row + i * bytes, static_cast<size_t>(word));
+    if (word == 2)
+      copy_words<2>(row, k / e, to);
+    else
+      copy_words<4>(row, k / e, to);
+    to += k / e * kX86PanelColumns * word;
     if (k % e) std::memcpy(to, row + k / e * word, static_cast<size_t>(k % e * bytes));
   }
 }
@@ -111,17 +196,22 @@ int64_t x86_packed_bytes(const X86WeightFormat& f, int64_t n, int64_t k) {
   return columns * round_up(k, f.per_word()) * (f.plain.bits() / 8) + (f.plain == ir::s8 ? 8 * columns : 0);
 }
 
-void x86_pack_panels(const X86WeightFormat& f, const uint8_t* source, std::span<const float> scales, int64_t n, int64_t k,
-                     int64_t first_panel, int64_t end_panel, uint8_t* packed) {
-  require(k % f.block_elements == 0, "gemm_x86", "k", k, fmt::format("{} has blocks of {}", f.name, f.block_elements));
+void x86_pack_panels(const X86WeightFormat& f, const uint8_t* source, std::span<const float> scales,
+                     int64_t n, int64_t k, int64_t first_panel, int64_t end_panel, uint8_t* packed) {
+  require(k % f.block_elements == 0, "gemm_x86", "k", k,
+          fmt::format("{} has blocks of {}", f.name, f.block_elements));
   int64_t columns = round_up(n, kX86PanelColumns), panels = columns / kX86PanelColumns;
-  require(first_panel >= 0 && end_panel <= panels, "gemm_x86", "the panel to pack", end_panel, fmt::format("there are {}", panels));
-  if (f.plain == ir::s8 && static_cast<int64_t>(scales.size()) != n) throw KernelError("gemm_x86: s8 weights need one scale a column");
+  require(first_panel >= 0 && end_panel <= panels, "gemm_x86", "the panel to pack", end_panel,
+          fmt::format("there are {}", panels));
+  if (f.plain == ir::s8 && static_cast<int64_t>(scales.size()) != n)
+    throw KernelError("gemm_x86: s8 weights need one scale a column");
   int64_t body = f.plain == ir::s8 ? columns * round_up(k, 4) : x86_packed_bytes(f, n, k);
   int64_t stride = body / panels;
   for (int64_t panel = first_panel; panel < end_panel; ++panel) {
-    if (f.quantised()) pack_quantised(f, source, n, k, panel, packed + panel * stride);
-    else pack_plain(f, source, n, k, panel, packed + panel * stride);
+    if (f.quantised())
+      pack_quantised(f, source, n, k, panel, packed + panel * stride);
+    else
+      pack_plain(f, source, n, k, panel, packed + panel * stride);
     if (f.plain != ir::s8) continue;
     for (int64_t c = kX86PanelColumns * panel; c < kX86PanelColumns * (panel + 1); ++c) {
       int32_t sum = 0;
@@ -134,7 +224,8 @@ void x86_pack_panels(const X86WeightFormat& f, const uint8_t* source, std::span<
   }
 }
 
-void x86_pack(const X86WeightFormat& f, const uint8_t* source, std::span<const float> scales, int64_t n, int64_t k, uint8_t* packed) {
+void x86_pack(const X86WeightFormat& f, const uint8_t* source, std::span<const float> scales, int64_t n,
+              int64_t k, uint8_t* packed) {
   x86_pack_panels(f, source, scales, n, k, 0, round_up(n, kX86PanelColumns) / kX86PanelColumns, packed);
 }
 

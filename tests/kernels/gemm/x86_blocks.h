@@ -1,5 +1,5 @@
-// Random blocks of GGUF's formats and what they stand for, written element by element from the formats' definitions:
-// a second opinion on the packer and the kernels.
+// Random blocks of GGUF's formats and what they stand for, written element by element from the formats'
+// definitions: a second opinion on the packer and the kernels.
 #pragma once
 
 #include <cstdint>

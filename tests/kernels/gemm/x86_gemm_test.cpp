@@ -28,15 +28,17 @@ Weights random_weights(const X86GemmSpec& spec, uint64_t seed) {
     int64_t blocks = spec.n * spec.k / format.block_elements;
     w.source = random_blocks(spec.weights, blocks, engine);
     for (int64_t i = 0; i < spec.n * spec.k; ++i)
-      w.values[static_cast<size_t>(i)] = block_value(spec.weights, &w.source[static_cast<size_t>(i / format.block_elements * format.block_bytes)],
-                                                     static_cast<int>(i % format.block_elements));
+      w.values[static_cast<size_t>(i)] = block_value(
+          spec.weights, &w.source[static_cast<size_t>(i / format.block_elements * format.block_bytes)],
+          static_cast<int>(i % format.block_elements));
     return w;
   }
   auto width = static_cast<size_t>(format.plain.bits() / 8);
   w.source.resize(w.values.size() * width);
   std::uniform_real_distribution<double> uniform(-1, 1);
   bool whole = format.plain == ir::s8;
-  for (int64_t n = 0; n < spec.n && whole; ++n) w.scales.push_back(static_cast<float>(0.01 + 0.005 * uniform(engine)));
+  for (int64_t n = 0; n < spec.n && whole; ++n)
+    w.scales.push_back(static_cast<float>(0.01 + 0.005 * uniform(engine)));
   for (size_t i = 0; i < w.values.size(); ++i) {
     uint64_t pattern = ir::bits_of(format.plain, whole ? std::floor(uniform(engine) * 128) : uniform(engine));
     std::memcpy(&w.source[i * width], &pattern, width);
@@ -46,7 +48,8 @@ Weights random_weights(const X86GemmSpec& spec, uint64_t seed) {
   return w;
 }
 
-// Activations that quantisation represents exactly: whole multiples of 1/128, of which each block of 32 has 127/128.
+// Activations that quantisation represents exactly: whole multiples of 1/128, of which each block of 32 has
+// 127/128.
 std::vector<double> activations(const X86GemmSpec& spec, int64_t rows) {
   auto form = x86_form(spec);
   if (form == X86Form::kAsIs) return random_values(spec.dtype, rows * spec.k, 7);
@@ -55,46 +58,64 @@ std::vector<double> activations(const X86GemmSpec& spec, int64_t rows) {
   std::mt19937_64 engine(7);
   for (int64_t i = 0; i < rows * spec.k; ++i) {
     int64_t place = i % spec.k % 32;
-    int value = place == i / 32 % std::min<int64_t>(spec.k, 32) || (place == 0 && spec.k < 32) ? 127 : static_cast<int>(engine() % 255) - 127;
+    int value = place == i / 32 % std::min<int64_t>(spec.k, 32) || (place == 0 && spec.k < 32)
+                    ? 127
+                    : static_cast<int>(engine() % 255) - 127;
     a[static_cast<size_t>(i)] = value / 128.0;
   }
   return a;
 }
 
-void check(const X86GemmSpec& spec, int64_t rows) {
+void check(const X86GemmSpec& spec, int64_t rows, runtime::Context& context = test_context()) {
   std::string what = fmt::format("{} M={}", spec_text(spec), rows);
   const auto& format = x86_weight_format(spec.weights);
   auto w = random_weights(spec, static_cast<uint64_t>(spec.n + spec.k));
-  auto a = activations(spec, rows), bias = random_values(ir::f32, spec.n, 3), residual = random_values(spec.out, rows * spec.n, 4);
+  auto a = activations(spec, rows), bias = random_values(ir::f32, spec.n, 3),
+       residual = random_values(spec.out, rows * spec.n, 4);
 
-  X86Gemm op(test_context(), spec);
+  X86Gemm op(context, spec);
   auto packed = test_context().device().allocate(static_cast<size_t>(op.weight_bytes()));
-  x86_pack(format, w.source.data(), w.scales, spec.n, spec.k, reinterpret_cast<uint8_t*>(packed.pointer().address));
-  auto a_device = upload(spec.dtype, a), bias_device = upload(ir::f32, bias), residual_device = upload(spec.out, residual);
+  x86_pack(format, w.source.data(), w.scales, spec.n, spec.k,
+           reinterpret_cast<uint8_t*>(packed.pointer().address));
+  auto a_device = upload(spec.dtype, a), bias_device = upload(ir::f32, bias),
+       residual_device = upload(spec.out, residual);
   auto out = poisoned(spec.out, rows * spec.n), workspace = poisoned(ir::u8, op.workspace_bytes(rows));
-  op(test_stream(), {.a = a_device, .weights = packed, .out = out, .workspace = workspace, .bias = bias_device, .residual = residual_device}, rows);
+  op(context.stream(),
+     {.a = a_device,
+      .weights = packed,
+      .out = out,
+      .workspace = workspace,
+      .bias = bias_device,
+      .residual = residual_device},
+     rows);
 
   std::vector<double> want(static_cast<size_t>(rows * spec.n)), sizes = want;
   x86_gemm_reference(spec, a.data(), w.values.data(), bias.data(), residual.data(), want.data(), rows);
-  // Every product and every partial sum is rounded once: the error is at most (terms + 8) roundings of Σ|a·w|. VDPBF16PS
-  // rounds each of the two products of a pair. Terms of quantised products are the parts of a sum by scales.
+  // Every product and every partial sum is rounded once: the error is at most (terms + 8) roundings of
+  // Σ|a·w|. VDPBF16PS rounds each of the two products of a pair. Terms of quantised products are the parts of
+  // a sum by scales.
   auto magnitudes = [](std::vector<double> v) {
     for (double& x : v) x = std::abs(x);
     return v;
   };
-  auto a_size = magnitudes(a), w_size = magnitudes(w.values), bias_size = magnitudes(bias), residual_size = magnitudes(residual);
+  auto a_size = magnitudes(a), w_size = magnitudes(w.values), bias_size = magnitudes(bias),
+       residual_size = magnitudes(residual);
   if (format.minimum || format.zero)  // scale·q and its offset are added separately
     for (int64_t i = 0; i < spec.n * spec.k; i += 32) {
       double largest = 0;
       for (int64_t e = i; e < i + 32; ++e) largest = std::max(largest, w_size[static_cast<size_t>(e)]);
       for (int64_t e = i; e < i + 32; ++e) w_size[static_cast<size_t>(e)] = 2 * largest;
     }
-  x86_gemm_reference(spec, a_size.data(), w_size.data(), bias_size.data(), residual_size.data(), sizes.data(), rows);
+  x86_gemm_reference(spec, a_size.data(), w_size.data(), bias_size.data(), residual_size.data(), sizes.data(),
+                     rows);
   auto got = download(spec.out, out, rows * spec.n);
   double terms = static_cast<double>(spec.k) + 8;
   for (size_t i = 0; i < want.size(); ++i) {
-    double allowed = terms * ir::unit_roundoff(ir::f32) * sizes[i] + 1.01 * ir::unit_roundoff(spec.out) * std::abs(want[i]) + ir::underflow_roundoff(spec.out);
-    ASSERT_NEAR(got[i], want[i], allowed) << what << ": element " << i / static_cast<size_t>(spec.n) << ", " << i % static_cast<size_t>(spec.n);
+    double allowed = terms * ir::unit_roundoff(ir::f32) * sizes[i] +
+                     1.01 * ir::unit_roundoff(spec.out) * std::abs(want[i]) +
+                     ir::underflow_roundoff(spec.out);
+    ASSERT_NEAR(got[i], want[i], allowed)
+        << what << ": element " << i / static_cast<size_t>(spec.n) << ", " << i % static_cast<size_t>(spec.n);
   }
 }
 
@@ -107,7 +128,8 @@ class X86GemmTest : public ::testing::Test {
 
 TEST_F(X86GemmTest, PlainFormatsMatchTheReferenceForEveryRemainder) {
   for (const char* weights : {"f32", "f16", "bf16", "s8"})
-    for (auto [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {5, 3}, {16, 8}, {64, 66}, {80, 33}, {150, 127}, {128, 257}}) {
+    for (auto [n, k] :
+         {std::pair<int64_t, int64_t>{1, 1}, {5, 3}, {16, 8}, {64, 66}, {80, 33}, {150, 127}, {128, 257}}) {
       X86GemmSpec spec{.weights = weights, .dtype = ir::f32, .out = ir::f32, .n = n, .k = k};
       for (int64_t rows = 1; rows <= 13; ++rows) check(spec, rows);
     }
@@ -127,7 +149,13 @@ TEST_F(X86GemmTest, AddsBiasAndResidual) {
   for (const char* weights : {"f32", "bf16", "s8", "q4_0"})
     for (bool bias : {false, true})
       for (bool residual : {false, true}) {
-        X86GemmSpec spec{.weights = weights, .dtype = ir::bf16, .out = ir::bf16, .n = 90, .k = 64, .bias = bias, .residual = residual};
+        X86GemmSpec spec{.weights = weights,
+                         .dtype = ir::bf16,
+                         .out = ir::bf16,
+                         .n = 90,
+                         .k = 64,
+                         .bias = bias,
+                         .residual = residual};
         check(spec, 2), check(spec, 17);
       }
 }
@@ -138,9 +166,33 @@ TEST_F(X86GemmTest, QuantisedFormatsMatchTheirDefinition) {
     for (bool exact : {false, true})
       for (int64_t k : {256, 768})
         for (int64_t n : {1, 16, 40}) {
-          X86GemmSpec spec{.weights = std::string(format.name), .dtype = ir::f32, .out = ir::f32, .n = n, .k = k, .exact = exact};
+          X86GemmSpec spec{.weights = std::string(format.name),
+                           .dtype = ir::f32,
+                           .out = ir::f32,
+                           .n = n,
+                           .k = k,
+                           .exact = exact};
           for (int64_t rows : {1, 2, 3, 4, 5, 8, 11}) check(spec, rows);
         }
+  }
+}
+
+// Machines without VNNI, without BF16, without AVX-512, without AVX2: the same results from other
+// instructions.
+TEST_F(X86GemmTest, OlderProcessors) {
+  ir::X86Features host = ir::host_features();
+  for (const char* features : {"avx2+avx512+bf16", "avx2+avx512+vnni", "avx2", "baseline"}) {
+    auto wanted = ir::parse_target(std::string("x86:") + features).x86;
+    if ((wanted.avx2 && !host.avx2) || (wanted.avx512 && !host.avx512) ||
+        (wanted.avx512_bf16 && !host.avx512_bf16) || (wanted.avx512_vnni && !host.avx512_vnni))
+      continue;
+    runtime::ContextOptions options;
+    options.device = "x86", options.x86.features = features, options.cache.disk = false;
+    auto context = runtime::open_context(std::move(options));
+    for (const char* weights : {"f32", "f16", "bf16", "s8", "q4_1", "q2_k", "q6_k", "mxfp4"})
+      check({.weights = weights, .dtype = ir::bf16, .out = ir::bf16, .n = 75, .k = 256}, 7, *context);
+    check({.weights = "q4_k", .dtype = ir::f32, .out = ir::f32, .n = 75, .k = 256, .exact = true}, 5,
+          *context);
   }
 }
 
@@ -151,24 +203,55 @@ TEST_F(X86GemmTest, ManyRowsAndColumns) {
   }
 }
 
+// AMX: runs where the machine has it; elsewhere the code is made and looked at.
+TEST_F(X86GemmTest, TilesOfAmx) {
+  auto target = ir::parse_target("x86:avx2+avx512+bf16+vnni+amx_bf16+amx_int8");
+  for (const char* weights : {"bf16", "s8"}) {
+    auto kernel = gemm_x86(target, {.weights = weights,
+                                    .dtype = ir::bf16,
+                                    .n = 90,
+                                    .k = 128,
+                                    .bias = true,
+                                    .residual = true,
+                                    .rows = 32});
+    auto source = runtime::compile(std::move(kernel));
+    EXPECT_GT(source.scratch_bytes, 4096u);
+    for (int64_t rows : {32, 45, 129})
+      check({.weights = weights,
+             .dtype = ir::bf16,
+             .out = ir::f32,
+             .n = 90,
+             .k = 128,
+             .bias = true,
+             .residual = true},
+            rows);
+  }
+  EXPECT_THROW(gemm_x86(target, {.weights = "bf16", .k = 130, .rows = 32}), KernelError);
+  EXPECT_THROW(gemm_x86(target, {.weights = "bf16", .amx = false, .rows = 32}), KernelError);
+}
+
 TEST_F(X86GemmTest, ARowDoesNotDependOnItsCompany) {
   for (const char* weights : {"f32", "bf16", "s8", "q4_1", "q5_k"}) {
-    X86GemmSpec spec{.weights = weights, .dtype = ir::f32, .out = ir::f32, .n = 100, .k = 512};
+    X86GemmSpec spec{.weights = weights, .dtype = ir::f32, .out = ir::f32, .n = 100, .k = 512, .amx = false};
     X86Gemm op(test_context(), spec);
     auto w = random_weights(spec, 1);
     auto packed = test_context().device().allocate(static_cast<size_t>(op.weight_bytes()));
-    x86_pack(x86_weight_format(spec.weights), w.source.data(), w.scales, spec.n, spec.k, reinterpret_cast<uint8_t*>(packed.pointer().address));
-    constexpr int64_t kRows = 23;
+    x86_pack(x86_weight_format(spec.weights), w.source.data(), w.scales, spec.n, spec.k,
+             reinterpret_cast<uint8_t*>(packed.pointer().address));
+    constexpr int64_t kRows = 53;
     auto a = upload(ir::f32, random_values(ir::f32, kRows * spec.k, 5));
     auto run = [&](int64_t first, int64_t rows) {
       auto out = poisoned(ir::f32, rows * spec.n), workspace = poisoned(ir::u8, op.workspace_bytes(rows));
-      op(test_stream(), {.a = a.pointer() + first * spec.k * 4, .weights = packed, .out = out, .workspace = workspace}, rows);
+      op(test_stream(),
+         {.a = a.pointer() + first * spec.k * 4, .weights = packed, .out = out, .workspace = workspace},
+         rows);
       return download(ir::f32, out, rows * spec.n);
     };
     auto all = run(0, kRows);
     for (int64_t rows : {1, 2, 3, 5}) {
       auto some = run(7, rows);
-      for (size_t i = 0; i < some.size(); ++i) ASSERT_EQ(some[i], all[static_cast<size_t>(7 * spec.n) + i]) << weights << " " << rows;
+      for (size_t i = 0; i < some.size(); ++i)
+        ASSERT_EQ(some[i], all[static_cast<size_t>(7 * spec.n) + i]) << weights << " " << rows;
     }
   }
 }
