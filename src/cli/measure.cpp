@@ -127,10 +127,15 @@ double median_seconds_on_device(runtime::Context& context,
 
 MemorySpeed measure_memory(runtime::Context& context) {
   if (!on_gpu(context)) return measure_host_memory(std::max(1, context.properties().processors));
-  auto from = context.device().allocate(kGpuBuffer), to = context.device().allocate(kGpuBuffer);
-  context.stream().fill(from, 1, kGpuBuffer);
-  double seconds =
-      median_seconds_on_device(context, [&](runtime::Stream& stream) { stream.copy(to, from, kGpuBuffer); });
+  // Queued one by one: captured in a graph, the driver gives copies to the copy engines, which reach two thirds of what
+  // the multiprocessors do (measured on an H200: 2.72 against 4.22 TB/s).
+  auto from = kernels::random_buffer(context, ir::bf16, kGpuBuffer / 2, 1), to = context.device().allocate(kGpuBuffer);
+  runtime::Stream& stream = context.stream();
+  std::vector<double> samples;
+  constexpr int kCopies = 10;
+  for (int i = 0; i <= kSamples; ++i)
+    samples.push_back(timed(context, [&] { for (int n = 0; n < kCopies; ++n) stream.copy(to, from, kGpuBuffer); }) / kCopies);
+  double seconds = median({samples.begin() + 1, samples.end()});  // the first one warms up
   return {2.0 * kGpuBuffer / seconds, 0};
 }
 
