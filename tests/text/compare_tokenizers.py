@@ -91,15 +91,17 @@ class Strings:
         return bytes(data)
 
 
-def compare(tool, name, path, count, seed):
+def compare(tool, name, path, count, seed, gguf=None):
     oracle = Tokenizer.from_file(str(path))
     oracle.no_truncation()
     oracle.no_padding()
     content = json.load(open(path, encoding="utf-8"))
     vocabulary = content["model"]["vocab"]
     vocabulary = [v if isinstance(v, str) else v[0] for v in vocabulary]
-    strings = Strings(seed, [t["content"] for t in content.get("added_tokens", [])], vocabulary)
-    process = subprocess.Popen([tool, "tokenize", str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    known = len(json.load(open(gguf, encoding="utf-8"))["tokens"]) if gguf else 1 << 32  # a GGUF may lack the last ones
+    strings = Strings(seed, [t["content"] for t in content.get("added_tokens", []) if t["id"] < known], vocabulary)
+    command = [tool, "tokenize", str(path)] if gguf is None else [tool, "tokenize-gguf", gguf]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     done = tokens = 0
     while done < count:
         batch = [strings.bytes() for _ in range(min(500, count - done))]
@@ -139,6 +141,7 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--gguf", help="output of gguf_to_json.py: ROSE reads this, HF the named tokenizer")
     args = parser.parse_intermixed_args()
     import small_tokenizers
     real = sorted(p.name for p in SHARED.iterdir()) if SHARED.exists() else []
@@ -152,7 +155,7 @@ def main():
                 path.write_bytes(lzma.open(SHARED / name / "tokenizer.json.xz").read())
             else:
                 small_tokenizers.ALL[name]().save(str(path))
-            good &= compare(args.tool, name, path, args.count, args.seed)
+            good &= compare(args.tool, name, path, args.count, args.seed, args.gguf)
     return 0 if good else 1
 
 

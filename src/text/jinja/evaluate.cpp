@@ -1,6 +1,8 @@
 // Expressions of the template interpreter.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <optional>
 
 #include "text/jinja/interpreter.h"

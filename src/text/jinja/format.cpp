@@ -1,6 +1,8 @@
 // Python's two ways to format texts: "%s" % value and "{}".format(value).
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <cmath>
 
 #include "text/jinja/interpreter.h"

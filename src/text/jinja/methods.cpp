@@ -1,6 +1,8 @@
 // The methods of texts, lists and dictionaries that templates may call.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <unordered_map>
 #include <unordered_set>
 

@@ -1,6 +1,8 @@
 // Operators, attributes and iteration: what Python does with its values, as far as templates may ask.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <cmath>
 
 #include "text/jinja/interpreter.h"

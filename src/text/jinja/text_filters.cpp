@@ -1,6 +1,8 @@
 // Filters that make or change texts and numbers.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <cmath>
 #include <unordered_map>
 

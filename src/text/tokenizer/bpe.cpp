@@ -36,10 +36,6 @@ void Bpe::index_bytes() {
     if (auto bytes = chars_to_bytes(vocabulary_.token(id)); bytes && !bytes->empty()) words_.add(*bytes, id);
 }
 
-// SentencePiece models get a whole text as one pre-token. Two neighbouring characters that stand side by side
-// in no token can never end up in one token, so the text may be cut between them and the parts treated as
-// words of their own: same ids, but now short and often seen before. The pairs that do stand side by side
-// somewhere are kept as hashed bits; a false hit only means one cut less.
 void Bpe::index_borders() {
   bool words_are_whole = !options_.byte_fallback || !byte_tokens_.complete() || options_.ignore_merges ||
                          !options_.subword_prefix.empty() || !options_.word_suffix.empty();
@@ -47,39 +43,12 @@ void Bpe::index_borders() {
   for (TokenId byte : byte_tokens_.of)  // merges of byte tokens would not show as neighbouring characters
     for (TokenId other : byte_tokens_.of)
       if (merges_.find(byte, other).merged != kNoToken) return;
-  joins_.assign(1 << 16, 0);
-  for (TokenId id = 0; id < vocabulary_.id_limit(); id++) {
-    std::string_view token = vocabulary_.token(id);
-    if (token.size() < 2) continue;
-    auto [left, at] = unicode::decode(token, 0);
-    while (at < token.size()) {
-      auto [right, next] = unicode::decode(token, at);
-      uint64_t bit = (static_cast<uint64_t>(left) << 32 | right) * 0x9E3779B97F4A7C15 >> 42;
-      joins_[bit >> 6] |= uint64_t{1} << (bit & 63);
-      left = right, at = next;
-    }
-  }
-}
-
-bool Bpe::may_join(char32_t left, char32_t right) const {
-  uint64_t bit = (static_cast<uint64_t>(left) << 32 | right) * 0x9E3779B97F4A7C15 >> 42;
-  return joins_[bit >> 6] >> (bit & 63) & 1;
+  for (TokenId id = 0; id < vocabulary_.id_limit(); id++) borders_.add(vocabulary_.token(id));
 }
 
 void Bpe::encode(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const {
   auto& state = static_cast<State&>(scratch);
-  if (joins_.empty()) return encode_word(piece, state, ids);
-  size_t begin = 0;
-  auto [left, at] = unicode::decode(piece, 0);
-  while (at < piece.size()) {
-    auto [right, next] = unicode::decode(piece, at);
-    if (!may_join(left, right)) {
-      encode_word(piece.substr(begin, at - begin), state, ids);
-      begin = at;
-    }
-    left = right, at = next;
-  }
-  encode_word(piece.substr(begin), state, ids);
+  borders_.each_word(piece, [&](std::string_view word) { encode_word(word, state, ids); });
 }
 
 void Bpe::encode_word(std::string_view word, State& state, std::vector<TokenId>& ids) const {

@@ -7,6 +7,7 @@
 
 #include "text/tokenizer/bpe_merges.h"
 #include "text/tokenizer/model.h"
+#include "text/tokenizer/word_borders.h"
 
 namespace rose::text {
 
@@ -34,15 +35,14 @@ class Bpe : public Model {
   void append_characters(std::string_view word, std::vector<TokenId>& ids) const;
   void index_bytes();
   void index_borders();
-  bool may_join(char32_t left, char32_t right) const;
 
   BpeMerges merges_;
   BpeOptions options_;
   TokenId unknown_ = kNoToken;
   ByteTokens byte_tokens_;
-  TokenId of_byte_[256];         ///< maps_bytes: the token of each byte
-  Vocabulary words_;             ///< maps_bytes and ignore_merges: tokens as raw bytes
-  std::vector<uint64_t> joins_;  ///< see may_join(); empty: a pre-token is one word
+  TokenId of_byte_[256];  ///< maps_bytes: the token of each byte
+  Vocabulary words_;      ///< maps_bytes and ignore_merges: tokens as raw bytes
+  WordBorders borders_;   ///< characters only: cuts whole texts into words
 };
 
 }  // namespace rose::text

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "text/error.h"
 #include "text/tokenizer/base64.h"
 #include "text/tokenizer/json_fields.h"

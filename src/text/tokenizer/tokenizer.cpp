@@ -1,5 +1,7 @@
 #include "text/tokenizer/tokenizer.h"
 
+#include <algorithm>
+
 #include "text/tokenizer/byte_level.h"
 #include "text/unicode/utf8.h"
 

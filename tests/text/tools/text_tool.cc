@@ -1,6 +1,7 @@
 // A small program over the text room for the Python oracles in tests/text (not part of text_test).
 //
 //   text_tool tokenize TOKENIZER_JSON          frames in, frames out (see below)
+//   text_tool tokenize-gguf VOCABULARY_JSON    the same for the output of gguf_to_json.py
 //   text_tool bench TOKENIZER_JSON TEXT_FILE   load time and single-threaded speed, as JSON
 //   text_tool render                           frames in, frames out
 //
@@ -16,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "text/jinja/chat_template.h"
+#include "text/tokenizer/gguf_vocabulary.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace {
@@ -43,8 +45,30 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-int tokenize(const char* path) {
-  auto tokenizer = rose::text::Tokenizer::from_json(read_file(path));
+std::unique_ptr<rose::text::Tokenizer> from_gguf_json(const std::string& text) {
+  auto json = nlohmann::json::parse(text);
+  rose::text::GgufVocabulary vocabulary;
+  vocabulary.model = json.value("model", "");
+  vocabulary.pre = json.value("pre", "");
+  for (const auto& token : json["tokens"]) vocabulary.tokens.push_back(token.get_ref<const std::string&>());
+  if (json.contains("merges"))
+    for (const auto& merge : json["merges"]) vocabulary.merges.push_back(merge.get_ref<const std::string&>());
+  vocabulary.scores = json.value("scores", std::vector<float>());
+  vocabulary.token_types = json.value("token_type", std::vector<int32_t>());
+  auto id = [&](const char* key) { return json.contains(key) ? std::optional(json[key].get<uint32_t>()) : std::nullopt; };
+  auto flag = [&](const char* key) { return json.contains(key) ? std::optional(json[key].get<bool>()) : std::nullopt; };
+  vocabulary.bos = id("bos_token_id"), vocabulary.eos = id("eos_token_id"), vocabulary.unknown = id("unknown_token_id");
+  vocabulary.separator = id("seperator_token_id"), vocabulary.cls = id("cls_token_id");
+  vocabulary.add_bos = flag("add_bos_token"), vocabulary.add_eos = flag("add_eos_token");
+  vocabulary.add_space_prefix = flag("add_space_prefix");
+  auto start = std::chrono::steady_clock::now();
+  auto tokenizer = rose::text::tokenizer_from_gguf(vocabulary);
+  fmt::print(stderr, "loaded in {:.1f} ms\n", seconds_since(start) * 1e3);
+  return tokenizer;
+}
+
+int tokenize(const char* path, bool gguf) {
+  auto tokenizer = gguf ? from_gguf_json(read_file(path)) : rose::text::Tokenizer::from_json(read_file(path));
   for (std::string frame; read_frame(frame);) {
     auto ids = tokenizer->encode(frame);
     auto text = tokenizer->decode(ids, false);
@@ -102,10 +126,11 @@ int bench(const char* path, const char* text_path) {
 
 int main(int argc, char** argv) try {
   std::string_view command = argc > 1 ? argv[1] : "";
-  if (command == "tokenize" && argc == 3) return tokenize(argv[2]);
+  if (command == "tokenize" && argc == 3) return tokenize(argv[2], false);
+  if (command == "tokenize-gguf" && argc == 3) return tokenize(argv[2], true);
   if (command == "bench" && argc == 4) return bench(argv[2], argv[3]);
   if (command == "render" && argc == 2) return render();
-  fmt::print(stderr, "usage: text_tool render | tokenize TOKENIZER_JSON | bench TOKENIZER_JSON TEXT_FILE\n");
+  fmt::print(stderr, "usage: text_tool render | tokenize TOKENIZER_JSON | tokenize-gguf VOCABULARY_JSON | bench TOKENIZER_JSON TEXT_FILE\n");
   return 2;
 } catch (const std::exception& error) {
   fmt::print(stderr, "text_tool: {}\n", error.what());
