@@ -31,6 +31,8 @@ std::vector<Row> x86_rows() {
       // or VPDPBUSD where the target has them and an exact widening sequence elsewhere.
       lanes("dot.bf16", kDot, {"any"}, {"any", "any", "any"}),
       lanes("dot.u8s8", kDot, {"any"}, {"any", "any", "any"}),
+      // The same where every u8 is at most 127, which makes it cheaper without VNNI. No meaning for larger ones.
+      lanes("dot.u7s8", kDot, {"any"}, {"any", "any", "any"}),
       // result[i] = table[index[i] & 15]; `table` is a u8x16 value, index and result are u8 vectors.
       lanes("lookup16", kLookup16, {"any"}, {"any", "any"}),
   };

@@ -67,7 +67,8 @@ Values Emitter::emit_lanes() {
       int factor = row.name == "dot.bf16" ? 2 : 4;
       if (in_type(1).lanes != factor * in_type(0).lanes || in_type(2).lanes != factor * in_type(0).lanes)
         fail(fmt::format("its factors need {} lanes for each lane of the sum", factor));
-      return {factor == 2 ? dot_bf16(in(0), in(1), in(2)) : dot_u8s8(in(0), in(1), in(2))};
+      return {factor == 2 ? dot_bf16(in(0), in(1), in(2))
+                          : dot_u8s8(in(0), in(1), in(2), row.name == "dot.u7s8")};
     }
     case kLookup16:
       return {lookup16(in(0), in(1))};
@@ -160,7 +161,7 @@ Value* Emitter::dot_bf16(Value* sum, Value* a, Value* b) {
   return fma(part(a, false), part(b, false), fma(part(a, true), part(b, true), sum));
 }
 
-Value* Emitter::dot_u8s8(Value* sum, Value* a, Value* b) {
+Value* Emitter::dot_u8s8(Value* sum, Value* a, Value* b, bool small) {
   int lanes = lanes_of(sum);
   return by_pieces(lanes, piece_lanes(lanes, 32), {sum, a, b}, [&](const Values& p) -> Value* {
     int n = lanes_of(p[0]);
@@ -170,6 +171,17 @@ Value* Emitter::dot_u8s8(Value* sum, Value* a, Value* b) {
                          : Intrinsic::x86_avx512_vpdpbusd_128;
       return call(id, {},
                   {p[0], b_.CreateBitCast(p[1], p[0]->getType()), b_.CreateBitCast(p[2], p[0]->getType())});
+    }
+    if (small) {  // two products of PMADDUBSW fit 16 bits
+      auto* bytes = with_lanes(b_.getInt8Ty(), 4 * n);
+      auto id = n == 16  ? Intrinsic::x86_avx512_pmaddubs_w_512
+                : n == 8 ? Intrinsic::x86_avx2_pmadd_ub_sw
+                         : Intrinsic::x86_ssse3_pmadd_ub_sw_128;
+      auto add = n == 16  ? Intrinsic::x86_avx512_pmaddw_d_512
+                 : n == 8 ? Intrinsic::x86_avx2_pmadd_wd
+                          : Intrinsic::x86_sse2_pmadd_wd;
+      auto* pairs = call(id, {}, {b_.CreateBitCast(p[1], bytes), b_.CreateBitCast(p[2], bytes)});
+      return b_.CreateAdd(p[0], call(add, {}, {pairs, integer(pairs, 1)}));
     }
     // PMADDUBSW would saturate. Even and odd bytes are widened to 16 bits, which PMADDWD multiplies exactly.
     auto* halves = with_lanes(b_.getInt16Ty(), 2 * n);

@@ -91,7 +91,7 @@ class Emitter {
   // emit_lanes.cpp: shuffles, dot products, lookups, tiles
   Values emit_lanes();
   Value* dot_bf16(Value* sum, Value* a, Value* b);
-  Value* dot_u8s8(Value* sum, Value* a, Value* b);
+  Value* dot_u8s8(Value* sum, Value* a, Value* b, bool small);
   Value* lookup16(Value* table, Value* index);
   void tile();
   Value* concat(Values parts);

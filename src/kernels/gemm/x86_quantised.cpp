@@ -120,6 +120,7 @@ void add_group(const Product& p, const Tensor& record, const Group& g, const Val
   const auto& f = p.format;
   const auto& r = p.record;
   int subs = static_cast<int>(g.scales.size()), words = 8 / subs;
+  bool small = f.low_bits + f.high_bits < 8 && f.zero < 128;  // no q above 127
   std::optional<Val> total;
   for (int s = 0; s < subs; ++s) {
     Val negative_sum =
@@ -129,7 +130,7 @@ void add_group(const Product& p, const Tensor& record, const Group& g, const Val
     for (int w = s * words; w < (s + 1) * words; ++w) {
       Val a = bitcast(s8.with_lanes(4 * kLanes),
                       splat(load_pack(part(record, 0, u32, 0), index * 8, w, 1)[0], kLanes));
-      dot = op1("dot.u8s8", dot.type(), {dot, g.words[static_cast<size_t>(w)], a});
+      dot = op1(small ? "dot.u7s8" : "dot.u8s8", dot.type(), {dot, g.words[static_cast<size_t>(w)], a});
     }
     auto at = static_cast<size_t>(s);
     total = total ? fma(to(f32, dot), g.scales[at], *total) : to(f32, dot) * g.scales[at];

@@ -158,7 +158,7 @@ void add_lanes(const Row& row, std::vector<Case>& cases) {
       break;
     case Semantic::kDot:
       for (int n : {1, 2, 4, 8, 16, 24, 32}) {
-        bool bytes = row.name == "dot.u8s8";
+        bool bytes = row.name != "dot.bf16", small = row.name == "dot.u7s8";
         int k = bytes ? 4 : 2;
         Type a = bytes ? u8 : bf16, b = bytes ? s8 : bf16, sum = bytes ? s32 : f32;
         add_case(
@@ -179,6 +179,7 @@ void add_lanes(const Row& row, std::vector<Case>& cases) {
             [=](std::mt19937_64& g, size_t i) {
               if (!bytes) return encode(i == 0 ? f32 : bf16, static_cast<int>(g() % 255) / 16.0 - 8);
               if (i == 0) return ((g() & 0xffffff) - 0x800000) & 0xffffffff;
+              if (i == 1 && small) return g() % 4 ? g() & 0x7f : 0x7f;
               return g() % 4 ? g() & 0xff : i == 1 ? 0xff : g() % 2 ? 0x80 : 0x7f;
             });
       }
