@@ -14,7 +14,8 @@ class LaunchArguments {
   // A pointer that must be given when the Spec asks for it, and is ignored otherwise.
   LaunchArguments& optional(const char* name, bool wanted, runtime::DevicePointer pointer) {
     if (!wanted) return *this;
-    if (pointer.address == 0) throw KernelError(fmt::format("{}: this one was made to take '{}'; pass it", kernel_, name));
+    if (pointer.address == 0)
+      throw KernelError(fmt::format("{}: this one was made to take '{}'; pass it", kernel_, name));
     return add(pointer);
   }
   std::span<const runtime::Argument> list() const { return list_; }

@@ -7,11 +7,12 @@
 namespace rose::kernels {
 
 struct ActivationSpec {
-  ir::Type dtype = ir::bf16;        // of all tensors; arithmetic is f32
-  int64_t width = 4096;             // elements of a row of out: 1 … 65536
-  std::string function = "silu";    // silu, gelu_tanh, gelu_erf, relu, tanh or sigmoid
-  std::string form = "packed";      // packed: x is [rows, 2·width], gate first; separate: gate and up; plain: no gate
-  int threads = 0;                  // of a GPU block; 0: chosen from width
+  ir::Type dtype = ir::bf16;      // of all tensors; arithmetic is f32
+  int64_t width = 4096;           // elements of a row of out: 1 … 65536
+  std::string function = "silu";  // silu, gelu_tanh, gelu_erf, relu, tanh or sigmoid
+  std::string form =
+      "packed";     // packed: x is [rows, 2·width], gate first; separate: gate and up; plain: no gate
+  int threads = 0;  // of a GPU block; 0: chosen from width
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of all tensors: bf16, f16 or f32");
@@ -30,10 +31,11 @@ class ActivationKernel {
   ActivationKernel(runtime::Context& context, const ActivationSpec& spec);
 
   // packed: x [rows, 2·width]. plain: x [rows, width]. out [rows, width]; plain: may be x.
-  void operator()(runtime::Stream& stream, runtime::DevicePointer x, runtime::DevicePointer out, int64_t rows) const;
-  // separate: gate, up and out [rows, width]; out may be gate or up.
-  void operator()(runtime::Stream& stream, runtime::DevicePointer gate, runtime::DevicePointer up, runtime::DevicePointer out,
+  void operator()(runtime::Stream& stream, runtime::DevicePointer x, runtime::DevicePointer out,
                   int64_t rows) const;
+  // separate: gate, up and out [rows, width]; out may be gate or up.
+  void operator()(runtime::Stream& stream, runtime::DevicePointer gate, runtime::DevicePointer up,
+                  runtime::DevicePointer out, int64_t rows) const;
 
  private:
   const runtime::Program* program_;
@@ -41,6 +43,7 @@ class ActivationKernel {
 };
 
 // The definition in double precision. `up` is null unless the form is separate.
-void activation_reference(const ActivationSpec& spec, const double* x, const double* up, double* out, int64_t rows);
+void activation_reference(const ActivationSpec& spec, const double* x, const double* up, double* out,
+                          int64_t rows);
 
 }  // namespace rose::kernels

@@ -3,7 +3,8 @@
 
 namespace rose::kernels {
 
-void activation_reference(const ActivationSpec& spec, const double* x, const double* up, double* out, int64_t rows) {
+void activation_reference(const ActivationSpec& spec, const double* x, const double* up, double* out,
+                          int64_t rows) {
   auto function = parse_activation("activation", spec.function);
   bool packed = spec.form == "packed";
   for (int64_t r = 0; r < rows; ++r)

@@ -8,11 +8,12 @@ namespace rose::kernels {
 
 using namespace dsl;
 
-// One block per row. The variance is the mean of squared differences from the mean, which loses nothing where the mean
-// is large; the row stays in registers meanwhile (on x86: in the first-level cache).
+// One block per row. The variance is the mean of squared differences from the mean, which loses nothing where
+// the mean is large; the row stays in registers meanwhile (on x86: in the first-level cache).
 ir::Kernel layer_norm(const ir::Target& target, const LayerNormSpec& spec) {
   check_row_spec("layer_norm", spec.dtype, spec.hidden);
-  if (spec.bias && !spec.weight) throw KernelError("layer_norm: a bias without a weight is not supported; set weight=1 or bias=0");
+  if (spec.bias && !spec.weight)
+    throw KernelError("layer_norm: a bias without a weight is not supported; set weight=1 or bias=0");
   Launch launch{.target = target, .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads)};
   return record("layer_norm", launch, [&](Block& block) {
     Shape rows = shape(dynamic("rows"), spec.hidden);
@@ -55,23 +56,33 @@ void LayerNorm::operator()(runtime::Stream& stream, const Arguments& a) const {
 }
 
 CatalogEntry layer_norm_entry() {
-  auto e = catalog_entry<LayerNormSpec>("layer_norm", "layer norm of rows, with or without bias and residual addition", layer_norm,
-                                        {"hidden=4096", "hidden=4096,residual=1", "hidden=384,dtype=f32", "hidden=8192,dtype=f16",
-                                         "hidden=768,bias=0", "hidden=768,weight=0,bias=0"});
+  auto e = catalog_entry<LayerNormSpec>(
+      "layer_norm", "layer norm of rows, with or without bias and residual addition", layer_norm,
+      {"hidden=4096", "hidden=4096,residual=1", "hidden=384,dtype=f32", "hidden=8192,dtype=f16",
+       "hidden=768,bias=0", "hidden=768,weight=0,bias=0"});
   e.bench_rows = 65536;
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
     auto spec = parse_spec<LayerNormSpec>(text);
-    struct Data { LayerNorm op; runtime::Buffer x, residual, weight, bias, out; };
+    struct Data {
+      LayerNorm op;
+      runtime::Buffer x, residual, weight, bias, out;
+    };
     int64_t count = rows * spec.hidden;
-    auto data = std::make_shared<Data>(Data{LayerNorm(context, spec), random_buffer(context, spec.dtype, count, 1),
-                                            random_buffer(context, spec.dtype, spec.residual ? count : 0, 2),
-                                            random_buffer(context, spec.dtype, spec.weight ? spec.hidden : 0, 3),
-                                            random_buffer(context, spec.dtype, spec.bias ? spec.hidden : 0, 4),
-                                            context.device().allocate(static_cast<size_t>(count * spec.dtype.bits() / 8))});
+    auto data = std::make_shared<Data>(
+        Data{LayerNorm(context, spec), random_buffer(context, spec.dtype, count, 1),
+             random_buffer(context, spec.dtype, spec.residual ? count : 0, 2),
+             random_buffer(context, spec.dtype, spec.weight ? spec.hidden : 0, 3),
+             random_buffer(context, spec.dtype, spec.bias ? spec.hidden : 0, 4),
+             context.device().allocate(static_cast<size_t>(count * spec.dtype.bits() / 8))});
     Case c;
     c.bytes = static_cast<double>(count) * spec.dtype.bits() / 8 * (spec.residual ? 4 : 2);
     c.launch = [data, rows](runtime::Stream& stream) {
-      data->op(stream, {.x = data->x, .residual = data->residual, .weight = data->weight, .bias = data->bias, .out = data->out, .rows = rows});
+      data->op(stream, {.x = data->x,
+                        .residual = data->residual,
+                        .weight = data->weight,
+                        .bias = data->bias,
+                        .out = data->out,
+                        .rows = rows});
     };
     return c;
   };

@@ -1,5 +1,5 @@
-// Layer norm of rows: out = (x - mean) / sqrt(variance + epsilon) · weight + bias (Ba, Kiros and Hinton, 2016), and the
-// same fused with the residual addition before it.
+// Layer norm of rows: out = (x - mean) / sqrt(variance + epsilon) · weight + bias (Ba, Kiros and Hinton,
+// 2016), and the same fused with the residual addition before it.
 #pragma once
 
 #include "kernels/catalog.h"
@@ -7,13 +7,13 @@
 namespace rose::kernels {
 
 struct LayerNormSpec {
-  ir::Type dtype = ir::bf16;        // of x, residual, weight, bias and out; sums are f32
-  int64_t hidden = 4096;            // elements of a row: 1 … 65536
+  ir::Type dtype = ir::bf16;  // of x, residual, weight, bias and out; sums are f32
+  int64_t hidden = 4096;      // elements of a row: 1 … 65536
   double epsilon = 1e-5;
-  bool weight = true;               // false: weight is 1 (and a bias is not allowed)
+  bool weight = true;  // false: weight is 1 (and a bias is not allowed)
   bool bias = true;
-  bool residual = false;            // x += residual first; the sum, rounded to dtype, replaces residual
-  int threads = 0;                  // of a GPU block; 0: chosen from hidden
+  bool residual = false;  // x += residual first; the sum, rounded to dtype, replaces residual
+  int threads = 0;        // of a GPU block; 0: chosen from hidden
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of x, weight, bias and out: bf16, f16 or f32");
@@ -49,7 +49,8 @@ class LayerNorm {
   LayerNormSpec spec_;
 };
 
-// The definition in double precision. `residual` (may be null) is replaced by the sum; weight and bias may be null.
+// The definition in double precision. `residual` (may be null) is replaced by the sum; weight and bias may be
+// null.
 void layer_norm_reference(const LayerNormSpec& spec, const double* x, double* residual, const double* weight,
                           const double* bias, double* out, int64_t rows);
 

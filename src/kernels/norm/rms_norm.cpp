@@ -45,27 +45,35 @@ void RmsNorm::operator()(runtime::Stream& stream, runtime::DevicePointer x, runt
 
 void RmsNorm::operator()(runtime::Stream& stream, runtime::DevicePointer x, runtime::DevicePointer residual,
                          runtime::DevicePointer weight, runtime::DevicePointer out, int64_t rows) const {
-  if (!residual_) throw KernelError("rms_norm: this one was made without a residual; set residual in its spec");
+  if (!residual_)
+    throw KernelError("rms_norm: this one was made without a residual; set residual in its spec");
   stream.launch(*program_, grid_of(rows), {x, rows, residual, weight, out});
 }
 
 CatalogEntry rms_norm_entry() {
-  auto e = catalog_entry<RmsNormSpec>("rms_norm", "root-mean-square norm of rows, with or without a residual addition", rms_norm,
-                                      {"hidden=4096", "hidden=4096,residual=1", "hidden=576,dtype=f32", "hidden=8192,dtype=f16",
-                                       "hidden=640,weight_plus_one=1"});
+  auto e = catalog_entry<RmsNormSpec>(
+      "rms_norm", "root-mean-square norm of rows, with or without a residual addition", rms_norm,
+      {"hidden=4096", "hidden=4096,residual=1", "hidden=576,dtype=f32", "hidden=8192,dtype=f16",
+       "hidden=640,weight_plus_one=1"});
   e.bench_rows = 65536;
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
     auto spec = parse_spec<RmsNormSpec>(text);
-    struct Data { RmsNorm op; runtime::Buffer x, residual, weight, out; };
+    struct Data {
+      RmsNorm op;
+      runtime::Buffer x, residual, weight, out;
+    };
     int64_t count = rows * spec.hidden;
-    auto data = std::make_shared<Data>(Data{RmsNorm(context, spec), random_buffer(context, spec.dtype, count, 1),
-                                            random_buffer(context, spec.dtype, count, 2), random_buffer(context, spec.dtype, spec.hidden, 3),
-                                            context.device().allocate(static_cast<size_t>(count * spec.dtype.bits() / 8))});
+    auto data = std::make_shared<Data>(
+        Data{RmsNorm(context, spec), random_buffer(context, spec.dtype, count, 1),
+             random_buffer(context, spec.dtype, count, 2), random_buffer(context, spec.dtype, spec.hidden, 3),
+             context.device().allocate(static_cast<size_t>(count * spec.dtype.bits() / 8))});
     Case c;
     c.bytes = static_cast<double>(count) * spec.dtype.bits() / 8 * (spec.residual ? 4 : 2);
     c.launch = [data, rows, residual = spec.residual](runtime::Stream& stream) {
-      if (residual) data->op(stream, data->x, data->residual, data->weight, data->out, rows);
-      else data->op(stream, data->x, data->weight, data->out, rows);
+      if (residual)
+        data->op(stream, data->x, data->residual, data->weight, data->out, rows);
+      else
+        data->op(stream, data->x, data->weight, data->out, rows);
     };
     return c;
   };

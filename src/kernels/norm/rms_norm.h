@@ -1,5 +1,5 @@
-// Root-mean-square norm of rows: out = x / sqrt(mean(x²) + epsilon) · weight (Zhang and Sennrich, 2019), and the same
-// fused with the residual addition before it.
+// Root-mean-square norm of rows: out = x / sqrt(mean(x²) + epsilon) · weight (Zhang and Sennrich, 2019), and
+// the same fused with the residual addition before it.
 #pragma once
 
 #include "kernels/catalog.h"
@@ -7,12 +7,12 @@
 namespace rose::kernels {
 
 struct RmsNormSpec {
-  ir::Type dtype = ir::bf16;        // of x, residual, weight and out; sums are f32
-  int64_t hidden = 4096;            // elements of a row: 1 … 65536
+  ir::Type dtype = ir::bf16;  // of x, residual, weight and out; sums are f32
+  int64_t hidden = 4096;      // elements of a row: 1 … 65536
   double epsilon = 1e-6;
-  bool residual = false;            // x += residual first; the sum, rounded to dtype, replaces residual
-  bool weight_plus_one = false;     // multiply by (1 + weight), as Gemma does
-  int threads = 0;                  // of a GPU block; 0: chosen from hidden
+  bool residual = false;         // x += residual first; the sum, rounded to dtype, replaces residual
+  bool weight_plus_one = false;  // multiply by (1 + weight), as Gemma does
+  int threads = 0;               // of a GPU block; 0: chosen from hidden
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of x, weight and out: bf16, f16 or f32");
@@ -44,7 +44,7 @@ class RmsNorm {
 };
 
 // The definition in double precision. `residual` (may be null) is replaced by the sum.
-void rms_norm_reference(const RmsNormSpec& spec, const double* x, double* residual, const double* weight, double* out,
-                        int64_t rows);
+void rms_norm_reference(const RmsNormSpec& spec, const double* x, double* residual, const double* weight,
+                        double* out, int64_t rows);
 
 }  // namespace rose::kernels

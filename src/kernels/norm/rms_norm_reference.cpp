@@ -4,8 +4,8 @@
 
 namespace rose::kernels {
 
-void rms_norm_reference(const RmsNormSpec& spec, const double* x, double* residual, const double* weight, double* out,
-                        int64_t rows) {
+void rms_norm_reference(const RmsNormSpec& spec, const double* x, double* residual, const double* weight,
+                        double* out, int64_t rows) {
   for (int64_t r = 0; r < rows; ++r) {
     const double* row = x + r * spec.hidden;
     if (residual) {

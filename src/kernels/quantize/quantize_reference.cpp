@@ -6,7 +6,8 @@
 
 namespace rose::kernels {
 
-void quantize_reference(const QuantizeSpec& spec, const double* x, double* out, double* scales, int64_t rows) {
+void quantize_reference(const QuantizeSpec& spec, const double* x, double* out, double* scales,
+                        int64_t rows) {
   int64_t length = spec.scales == "block" ? spec.block : spec.width, blocks = spec.width / length;
   double limit = quantize_limit(spec.out_dtype);
   for (int64_t r = 0; r < rows; ++r)

@@ -1,5 +1,5 @@
-// What stands between the QKV projection and attention, in one pass over the packed rows: an optional norm of each
-// query and key head, rotary embedding, and the write of keys and values into a paged cache.
+// What stands between the QKV projection and attention, in one pass over the packed rows: an optional norm of
+// each query and key head, rotary embedding, and the write of keys and values into a paged cache.
 #pragma once
 
 #include "kernels/catalog.h"
@@ -8,17 +8,17 @@
 namespace rose::kernels {
 
 struct QkRopeCacheSpec {
-  ir::Type dtype = ir::bf16;          // of qkv, weights and q; arithmetic is f32
-  ir::Type kv_dtype = ir::bf16;       // of the caches: bf16, f16, f32 or e4m3 (then with scales)
-  ir::Type slot_dtype = ir::s64;      // of the slot mapping: s32 or s64
+  ir::Type dtype = ir::bf16;      // of qkv, weights and q; arithmetic is f32
+  ir::Type kv_dtype = ir::bf16;   // of the caches: bf16, f16, f32 or e4m3 (then with scales)
+  ir::Type slot_dtype = ir::s64;  // of the slot mapping: s32 or s64
   int64_t q_heads = 32, kv_heads = 8;
   int64_t head_dim = 128;
-  int64_t rotary_dim = 128;           // the first elements of a head turn; 0: no rotation
-  std::string style = "half";         // or interleaved
-  bool norm = false;                  // root-mean-square norm of each query and key head, before the rotation
+  int64_t rotary_dim = 128;    // the first elements of a head turn; 0: no rotation
+  std::string style = "half";  // or interleaved
+  bool norm = false;           // root-mean-square norm of each query and key head, before the rotation
   double epsilon = 1e-6;
-  bool weight_plus_one = false;       // the norm multiplies by (1 + weight), as Gemma's does
-  bool q_out = false;                 // queries go to an output of their own; else they stay in qkv
+  bool weight_plus_one = false;  // the norm multiplies by (1 + weight), as Gemma's does
+  bool q_out = false;            // queries go to an output of their own; else they stay in qkv
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of qkv, weights and q: bf16, f16 or f32");
@@ -49,11 +49,12 @@ class QkRopeCache {
     runtime::DevicePointer k_weight;   // [head_dim]; with norm
     runtime::DevicePointer positions;  // int32 [tokens], clamped to the table; with rotary_dim > 0
     runtime::DevicePointer table;      // f32 [table_rows, rotary_dim] of rope_table(); with rotary_dim > 0
-    runtime::DevicePointer slots;      // [tokens]: block · block_size + place in the block; negative: not cached
-    runtime::DevicePointer k_cache;    // [blocks, block_size, kv_heads, head_dim]; slots must lie inside
-    runtime::DevicePointer v_cache;    // the same
-    runtime::DevicePointer kv_scales;  // f32 [2], of keys and of values, with e4m3: what is stored is value / scale
-    runtime::DevicePointer q_out;      // [tokens, q_heads, head_dim]; with q_out
+    runtime::DevicePointer slots;  // [tokens]: block · block_size + place in the block; negative: not cached
+    runtime::DevicePointer k_cache;  // [blocks, block_size, kv_heads, head_dim]; slots must lie inside
+    runtime::DevicePointer v_cache;  // the same
+    runtime::DevicePointer
+        kv_scales;  // f32 [2], of keys and of values, with e4m3: what is stored is value / scale
+    runtime::DevicePointer q_out;  // [tokens, q_heads, head_dim]; with q_out
     int64_t tokens = 0;
     int64_t table_rows = 0;
   };
@@ -65,9 +66,10 @@ class QkRopeCache {
   ir::Target target_;
 };
 
-// The definition in double precision, before the values are stored: qkv [tokens, q_heads + 2·kv_heads, head_dim] is
-// normalised and rotated in place; weights are null without norm.
-void qk_rope_cache_reference(const QkRopeCacheSpec& spec, double* qkv, const double* q_weight, const double* k_weight,
-                             const int32_t* positions, const float* table, int64_t tokens, int64_t table_rows);
+// The definition in double precision, before the values are stored: qkv [tokens, q_heads + 2·kv_heads,
+// head_dim] is normalised and rotated in place; weights are null without norm.
+void qk_rope_cache_reference(const QkRopeCacheSpec& spec, double* qkv, const double* q_weight,
+                             const double* k_weight, const int32_t* positions, const float* table,
+                             int64_t tokens, int64_t table_rows);
 
 }  // namespace rose::kernels

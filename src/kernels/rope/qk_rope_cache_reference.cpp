@@ -6,8 +6,9 @@
 
 namespace rose::kernels {
 
-void qk_rope_cache_reference(const QkRopeCacheSpec& spec, double* qkv, const double* q_weight, const double* k_weight,
-                             const int32_t* positions, const float* table, int64_t tokens, int64_t table_rows) {
+void qk_rope_cache_reference(const QkRopeCacheSpec& spec, double* qkv, const double* q_weight,
+                             const double* k_weight, const int32_t* positions, const float* table,
+                             int64_t tokens, int64_t table_rows) {
   auto style = parse_rope_style("qk_rope_cache", spec.style);
   int64_t heads = spec.q_heads + 2 * spec.kv_heads;
   for (int64_t t = 0; t < tokens; ++t)
@@ -18,7 +19,8 @@ void qk_rope_cache_reference(const QkRopeCacheSpec& spec, double* qkv, const dou
         double squares = 0;
         for (int64_t i = 0; i < spec.head_dim; ++i) squares += head[i] * head[i];
         double scale = 1 / std::sqrt(squares / static_cast<double>(spec.head_dim) + spec.epsilon);
-        for (int64_t i = 0; i < spec.head_dim; ++i) head[i] *= scale * (weight[i] + (spec.weight_plus_one ? 1 : 0));
+        for (int64_t i = 0; i < spec.head_dim; ++i)
+          head[i] *= scale * (weight[i] + (spec.weight_plus_one ? 1 : 0));
       }
       if (spec.rotary_dim == 0) continue;
       int64_t position = std::clamp<int64_t>(positions[t], 0, table_rows - 1);

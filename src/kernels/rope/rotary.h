@@ -1,5 +1,5 @@
-// Rotary position embedding: turns pairs of elements of each head by angles that grow with the token's position (Su et
-// al., "RoFormer", 2021). The angles come from a table made by rope_table().
+// Rotary position embedding: turns pairs of elements of each head by angles that grow with the token's
+// position (Su et al., "RoFormer", 2021). The angles come from a table made by rope_table().
 #pragma once
 
 #include "kernels/catalog.h"
@@ -8,12 +8,13 @@
 namespace rose::kernels {
 
 struct RotarySpec {
-  ir::Type dtype = ir::bf16;         // of x and out; arithmetic is f32
+  ir::Type dtype = ir::bf16;  // of x and out; arithmetic is f32
   int64_t heads = 32;
   int64_t head_dim = 128;
-  int64_t rotary_dim = 128;          // elements of a head that turn; the others are copied
-  int64_t rotary_offset = 0;         // where they begin in the head
-  std::string style = "half";        // which elements make a pair: half (i, i + rotary_dim/2), interleaved (2i, 2i + 1)
+  int64_t rotary_dim = 128;   // elements of a head that turn; the others are copied
+  int64_t rotary_offset = 0;  // where they begin in the head
+  std::string style =
+      "half";  // which elements make a pair: half (i, i + rotary_dim/2), interleaved (2i, 2i + 1)
   bool in_place = true;
 
   void fields(Fields& f) {
@@ -43,7 +44,7 @@ class Rotary {
     runtime::DevicePointer table;      // f32 [table_rows, rotary_dim] of rope_table()
     int64_t tokens = 0;
     int64_t table_rows = 0;
-    int64_t x_stride = 0;              // 0: heads · head_dim. A multiple of alignment(); so must be x's first element
+    int64_t x_stride = 0;  // 0: heads · head_dim. A multiple of alignment(); so must be x's first element
   };
   void operator()(runtime::Stream& stream, const Arguments& arguments) const;
   // Elements of which x_stride and offsets into larger rows must be multiples.
@@ -55,9 +56,10 @@ class Rotary {
   ir::Target target_;
 };
 
-// The definition in double precision, with angles from the table. x: [tokens, heads, head_dim], changed in place.
-void rotary_reference(const RotarySpec& spec, double* x, const int32_t* positions, const float* table, int64_t tokens,
-                      int64_t table_rows);
+// The definition in double precision, with angles from the table. x: [tokens, heads, head_dim], changed in
+// place.
+void rotary_reference(const RotarySpec& spec, double* x, const int32_t* positions, const float* table,
+                      int64_t tokens, int64_t table_rows);
 // The same for one head's rotary_dim elements.
 void rotate_reference(RopeStyle style, double* elements, const float* angles, int64_t rotary_dim);
 

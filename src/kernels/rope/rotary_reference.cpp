@@ -15,13 +15,14 @@ void rotate_reference(RopeStyle style, double* elements, const float* angles, in
   }
 }
 
-void rotary_reference(const RotarySpec& spec, double* x, const int32_t* positions, const float* table, int64_t tokens,
-                      int64_t table_rows) {
+void rotary_reference(const RotarySpec& spec, double* x, const int32_t* positions, const float* table,
+                      int64_t tokens, int64_t table_rows) {
   auto style = parse_rope_style("rotary", spec.style);
   for (int64_t t = 0; t < tokens; ++t) {
     int64_t position = std::clamp<int64_t>(positions[t], 0, table_rows - 1);
     for (int64_t h = 0; h < spec.heads; ++h)
-      rotate_reference(style, x + (t * spec.heads + h) * spec.head_dim + spec.rotary_offset, table + position * spec.rotary_dim, spec.rotary_dim);
+      rotate_reference(style, x + (t * spec.heads + h) * spec.head_dim + spec.rotary_offset,
+                       table + position * spec.rotary_dim, spec.rotary_dim);
   }
 }
 

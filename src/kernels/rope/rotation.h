@@ -1,5 +1,5 @@
-// The rotation at the heart of rotary embedding, for kernels: one head's elements in two fragments, rotated by angles
-// from the table, and put back where they came from.
+// The rotation at the heart of rotary embedding, for kernels: one head's elements in two fragments, rotated
+// by angles from the table, and put back where they came from.
 #pragma once
 
 #include "dsl/fragment.h"
@@ -11,11 +11,12 @@ namespace rose::kernels {
 enum class RopeStyle { kHalf, kInterleaved };
 
 struct HeadPair {
-  dsl::Frag first, second;   // f32; dim/2 elements each
+  dsl::Frag first, second;  // f32; dim/2 elements each
 };
 
 // The layout of dim/2 elements whose rows start at multiples of `multiple` elements.
-dsl::RowLayout rope_layout(dsl::Block& block, const dsl::RowGroup& group, int64_t rotary_dim, int element_bytes, int64_t multiple);
+dsl::RowLayout rope_layout(dsl::Block& block, const dsl::RowGroup& group, int64_t rotary_dim,
+                           int element_bytes, int64_t multiple);
 
 // `row`: the rotary_dim elements that turn.
 HeadPair load_pair(RopeStyle style, const dsl::Tensor& row, const dsl::RowLayout& half);
@@ -25,6 +26,7 @@ void store_pair(RopeStyle style, const dsl::Tensor& row, const HeadPair& pair);
 HeadPair rotate(const HeadPair& pair, const dsl::Frag& cosine, const dsl::Frag& sine);
 
 // The row of the table for a token: its position, clamped to the table.
-dsl::Tensor angles_of(const dsl::Tensor& table, const dsl::Tensor& positions, const dsl::Val& token, const dsl::Val& table_rows);
+dsl::Tensor angles_of(const dsl::Tensor& table, const dsl::Tensor& positions, const dsl::Val& token,
+                      const dsl::Val& table_rows);
 
 }  // namespace rose::kernels

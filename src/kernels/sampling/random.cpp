@@ -8,7 +8,8 @@ using namespace dsl;
 
 namespace {
 
-constexpr uint32_t kMultipliers[] = {0xD2511F53u, 0xCD9E8D57u}, kWeyl[] = {0x9E3779B9u, 0xBB67AE85u};  // Philox's
+constexpr uint32_t kMultipliers[] = {0xD2511F53u, 0xCD9E8D57u},
+                   kWeyl[] = {0x9E3779B9u, 0xBB67AE85u};  // Philox's
 constexpr int kRounds = 10;
 constexpr uint32_t kSpread = 0x9E3779B1u, kMix[] = {0x21F0AAADu, 0xD35A2D97u};
 constexpr double kLargest = 0x1.fffffep-1;  // f32 below one
@@ -49,7 +50,8 @@ Word mixed(const Word& first, const Word& second, const Word& index) {
 }  // namespace
 
 RandomKey random_key(uint64_t seed, uint32_t position) {
-  auto [first, second] = philox<uint32_t>(position, static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
+  auto [first, second] =
+      philox<uint32_t>(position, static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
   return {first, second};
 }
 
@@ -58,7 +60,9 @@ RecordedKey random_key(const Val& seed_low, const Val& seed_high, const Val& pos
   return {first, second};
 }
 
-uint32_t random_bits(const RandomKey& key, uint32_t index) { return mixed<uint32_t>(key.first, key.second, index); }
+uint32_t random_bits(const RandomKey& key, uint32_t index) {
+  return mixed<uint32_t>(key.first, key.second, index);
+}
 Val random_bits(const RecordedKey& key, const Val& index) { return mixed<Val>(key.first, key.second, index); }
 
 double exponential(uint32_t bits) { return -std::log1p(-std::min((bits + 0.5) * 0x1p-32, kLargest)); }

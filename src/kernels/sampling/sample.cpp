@@ -14,9 +14,25 @@ using namespace dsl;
 namespace {
 
 constexpr const char* kName = "sample";
-constexpr double kLog2E = 1.4426950408889634, kInfinity = std::numeric_limits<double>::infinity(), kGreedyBelow = 1e-5;
-constexpr int kPivots = 3;  // thresholds tried in one walk over the row
-enum Word { kTemperature, kTopP, kMinP, kRepetition, kPresence, kFrequency, kTopK, kBiasRow, kCountRow, kPosition, kSeedLow, kSeedHigh, kWords };
+constexpr double kLog2E = 1.4426950408889634, kInfinity = std::numeric_limits<double>::infinity(),
+                 kGreedyBelow = 1e-5;
+constexpr int kPivotsGpu = 3,
+              kPivotsX86 = 1;  // thresholds tried in one walk over the row; more of them, more code
+enum Word {
+  kTemperature,
+  kTopP,
+  kMinP,
+  kRepetition,
+  kPresence,
+  kFrequency,
+  kTopK,
+  kBiasRow,
+  kCountRow,
+  kPosition,
+  kSeedLow,
+  kSeedHigh,
+  kWords
+};
 
 bool adjusts(const SampleSpec& s) { return s.penalties || s.bias; }
 
@@ -30,7 +46,8 @@ struct Settings {
 
 Val is_nan(const Val& v) { return (bitcast(u32.with_lanes(v.lanes()), v) & 0x7fffffffu) > 0x7f800000u; }
 Frag one_where(const Frag& v, const std::function<Val(Val)>& condition) {
-  return map(v, [condition](Val e) { return select(condition(e), literal(e.type(), 1.0), literal(e.type(), 0.0)); });
+  return map(
+      v, [condition](Val e) { return select(condition(e), literal(e.type(), 1.0), literal(e.type(), 0.0)); });
 }
 
 // Floats in the order of integers, so that the middle of two is one of them.
@@ -41,14 +58,24 @@ Val key_of(const Val& v) {
 Val value_of(const Val& key) { return bitcast(f32, key ^ ((key >> 31) & 0x7fffffff)); }
 
 // How many elements lie at a threshold or above, and their weights' sum.
-struct Share { Val count, mass; };
+struct Share {
+  Val count, mass;
+};
 
-// The tokens that stay: all at or above a threshold. Found by cutting the interval of possible thresholds in four again
-// and again, until one element or one distinct value is left in it; so the threshold is exact.
+// The tokens that stay: all at or above a threshold. Found by cutting the interval of possible thresholds
+// again and again, until one element or one distinct value is left in it; so the threshold is exact.
 class Threshold {
  public:
   Threshold(Block& block, const Frag& v, const Val& most, const Val& lowest, const Val& scale)
-      : block_(block), v_(v), most_(most), scale_(scale), low_(key_of(max(lowest, -FLT_MAX))), high_(s32), low_count_(f32), low_mass_(f32), high_count_(f32) {
+      : block_(block),
+        v_(v),
+        most_(most),
+        scale_(scale),
+        low_(key_of(max(lowest, -FLT_MAX))),
+        high_(s32),
+        low_count_(f32),
+        low_mass_(f32),
+        high_count_(f32) {
     auto all = shares({value_of(low_)})[0];
     low_count_ = Arg(all.count), low_mass_ = Arg(all.mass);
   }
@@ -62,21 +89,25 @@ class Threshold {
     high_ = key_of(most_) + 1;
     high_count_ = 0.0;
     WHILE ((bitcast(u32, high_) - bitcast(u32, low_) > 1u) & (Arg(low_count_) - Arg(high_count_) > 1.5)) {
-      Val step = max((bitcast(u32, high_) - bitcast(u32, low_)) >> 2, 1u);
+      int count = block_.gpu() ? kPivotsGpu : kPivotsX86;
+      Val step = max((bitcast(u32, high_) - bitcast(u32, low_)) / (count + 1), 1u);
       std::vector<Val> keys, pivots;
-      for (int i = 1; i <= kPivots; ++i) {
+      for (int i = 1; i <= count; ++i) {
         keys.push_back(bitcast(s32, bitcast(u32, low_) + step * static_cast<uint32_t>(i)));
         pivots.push_back(value_of(keys.back()));
       }
       auto found = shares(pivots);
-      Val low = Val(low_), low_count = Val(low_count_), low_mass = Val(low_mass_), high = Val(high_), high_count = Val(high_count_);
+      Val low = Val(low_), low_count = Val(low_count_), low_mass = Val(low_mass_), high = Val(high_),
+          high_count = Val(high_count_);
       for (size_t i = 0; i < keys.size(); ++i) {
         Val enough = (select(by_count, found[i].count, found[i].mass) >= target) & (keys[i] < Val(high_));
-        low = select(enough, keys[i], low), low_count = select(enough, found[i].count, low_count), low_mass = select(enough, found[i].mass, low_mass);
+        low = select(enough, keys[i], low), low_count = select(enough, found[i].count, low_count),
+        low_mass = select(enough, found[i].mass, low_mass);
         Val lower = ~enough & (keys[i] < high);
         high = select(lower, keys[i], high), high_count = select(lower, found[i].count, high_count);
       }
-      low_ = Arg(low), low_count_ = Arg(low_count), low_mass_ = Arg(low_mass), high_ = Arg(high), high_count_ = Arg(high_count);
+      low_ = Arg(low), low_count_ = Arg(low_count), low_mass_ = Arg(low_mass), high_ = Arg(high),
+      high_count_ = Arg(high_count);
     }
   }
 
@@ -86,7 +117,8 @@ class Threshold {
     std::vector<Frag> sums;
     for (const Val& t : thresholds) {
       sums.push_back(one_where(v_, [t](Val e) { return e >= t; }));
-      sums.push_back(map(v_, weight, [t](Val e, Val w) { return select(e >= t, w, literal(w.type(), 0.0)); }));
+      sums.push_back(
+          map(v_, weight, [t](Val e, Val w) { return select(e >= t, w, literal(w.type(), 0.0)); }));
     }
     auto values = row_sums(block_, sums);
     std::vector<Share> out;
@@ -97,18 +129,22 @@ class Threshold {
   Block& block_;
   Frag v_;
   Val most_, scale_;
-  Var low_, high_, low_count_, low_mass_, high_count_;  // keys; count and mass at or above low, count at or above high
+  Var low_, high_, low_count_, low_mass_,
+      high_count_;  // keys; count and mass at or above low, count at or above high
 };
 
 // Steps 1 and 2 of sample.h.
-Frag adjusted(const SampleSpec& spec, const Settings& settings, const Frag& clean, const RowLayout& lanes, const Tensor& counts, const Tensor& bias) {
+Frag adjusted(const SampleSpec& spec, const Settings& settings, const Frag& clean, const RowLayout& lanes,
+              const Tensor& counts, const Tensor& bias) {
   Frag v = clean;
   if (spec.bias) {
     Val row = settings.integer(kBiasRow), given = row >= 0;
-    v = map(v, load(bias(max(row, 0)), lanes), [given](Val e, Val b) { return e + select(given, b, literal(b.type(), 0.0)); });
+    v = map(v, load(bias(max(row, 0)), lanes),
+            [given](Val e, Val b) { return e + select(given, b, literal(b.type(), 0.0)); });
   }
   if (spec.penalties) {
-    Val repetition = settings.real(kRepetition), presence = settings.real(kPresence), frequency = settings.real(kFrequency);
+    Val repetition = settings.real(kRepetition), presence = settings.real(kPresence),
+        frequency = settings.real(kFrequency);
     Val inverse = 1.0 / repetition;
     v = map(v, load(counts(max(settings.integer(kCountRow), 0)), lanes), [=](Val e, Val count) {
       Val repeated = select(e > 0.0, e * inverse, e * repetition);
@@ -146,19 +182,23 @@ Val draw(Block& block, const Settings& settings, const Frag& v, const Val& most)
 
 }  // namespace
 
-// One block per row, which walks over its row several times: rows lie in the second-level cache, being too long for
-// registers.
+// One block per row, which walks over its row several times: rows lie in the second-level cache, being too
+// long for registers.
 ir::Kernel sample(const ir::Target& target, const SampleSpec& spec) {
   check_row_spec(kName, spec.dtype, spec.vocab, 1 << 20);
-  int threads = !target.is_gpu() ? 1 : static_cast<int>(std::clamp<int64_t>((spec.vocab / 8 + 31) / 32 * 32, 32, 1024));
+  int threads =
+      !target.is_gpu() ? 1 : static_cast<int>(std::clamp<int64_t>((spec.vocab / 8 + 31) / 32 * 32, 32, 1024));
   return record(kName, {.target = target, .threads = threads}, [&](Block& block) {
     auto logits = block.input("logits", spec.dtype, shape(dynamic("rows"), spec.vocab));
     bool reads_settings = !spec.greedy || adjusts(spec);
     Settings settings;
-    auto all_settings = reads_settings ? block.input("settings", u32, shape(dynamic("rows"), int{kWords})) : Tensor{};
-    auto counts = spec.penalties ? block.input("counts", s32, shape(dynamic("count_rows"), spec.vocab)) : Tensor{};
+    auto all_settings =
+        reads_settings ? block.input("settings", u32, shape(dynamic("rows"), int{kWords})) : Tensor{};
+    auto counts =
+        spec.penalties ? block.input("counts", s32, shape(dynamic("count_rows"), spec.vocab)) : Tensor{};
     auto bias = spec.bias ? block.input("bias", f32, shape(dynamic("bias_rows"), spec.vocab)) : Tensor{};
-    auto workspace = adjusts(spec) ? block.inout("workspace", f32, shape(dynamic("rows"), spec.vocab)) : Tensor{};
+    auto workspace =
+        adjusts(spec) ? block.inout("workspace", f32, shape(dynamic("rows"), spec.vocab)) : Tensor{};
     auto tokens = block.output("tokens", s32, shape(dynamic("rows")));
     auto flags = block.output("flags", s32, shape(dynamic("rows")));
     auto logprobs = spec.logprob ? block.output("logprobs", f32, shape(dynamic("rows"))) : Tensor{};
@@ -170,7 +210,8 @@ ir::Kernel sample(const ir::Target& target, const SampleSpec& spec) {
     if (reads_settings) settings.words = all_settings(group.row);
 
     auto raw = to(f32, load(logits(group.row), lanes));
-    auto clean = map(raw, [](Val e) { return select(is_nan(e), literal(e.type(), -kInfinity), min(e, FLT_MAX)); });
+    auto clean =
+        map(raw, [](Val e) { return select(is_nan(e), literal(e.type(), -kInfinity), min(e, FLT_MAX)); });
     auto v = clean;
     if (adjusts(spec)) {  // each thread reads back what it wrote itself
       store(workspace(group.row), adjusted(spec, settings, clean, lanes, counts, bias));
@@ -196,8 +237,9 @@ ir::Kernel sample(const ir::Target& target, const SampleSpec& spec) {
     }
     IF (group.thread == 0) {
       store_at(tokens, group.row, Val(token));
-      store_at(flags, group.row, select(nans > 0.0, literal(s32, kNanLogits), literal(s32, 0)) |
-                                     select(most > -kInfinity, literal(s32, 0), literal(s32, kNoFiniteLogit)));
+      store_at(flags, group.row,
+               select(nans > 0.0, literal(s32, kNanLogits), literal(s32, 0)) |
+                   select(most > -kInfinity, literal(s32, 0), literal(s32, kNoFiniteLogit)));
       if (spec.logprob) {
         Val chosen = to(f32, load(logits(group.row), Val(token)));
         store_at(logprobs, group.row, min(chosen, FLT_MAX) - level - log2(sum) * (1 / kLog2E));
@@ -206,7 +248,8 @@ ir::Kernel sample(const ir::Target& target, const SampleSpec& spec) {
   });
 }
 
-Sample::Sample(runtime::Context& context, const SampleSpec& spec) : program_(&program(context, kName, spec, sample)), spec_(spec) {}
+Sample::Sample(runtime::Context& context, const SampleSpec& spec)
+    : program_(&program(context, kName, spec, sample)), spec_(spec) {}
 
 void Sample::operator()(runtime::Stream& stream, const Arguments& a) const {
   LaunchArguments list(kName);
@@ -215,25 +258,35 @@ void Sample::operator()(runtime::Stream& stream, const Arguments& a) const {
   if (spec_.penalties) list.add(int64_t{0});  // the numbers of rows are not read
   list.optional("bias", spec_.bias, a.bias);
   if (spec_.bias) list.add(int64_t{0});
-  list.optional("workspace", adjusts(spec_), a.workspace).add(a.tokens).add(a.flags).optional("logprobs", spec_.logprob, a.logprobs);
+  list.optional("workspace", adjusts(spec_), a.workspace)
+      .add(a.tokens)
+      .add(a.flags)
+      .optional("logprobs", spec_.logprob, a.logprobs);
   stream.launch(*program_, grid_of(a.rows), list.list());
 }
 
 CatalogEntry sample_entry() {
-  auto e = catalog_entry<SampleSpec>(kName, "choice of the next token: penalties, temperature, min-p, top-k, top-p, seeds", sample,
-                                     {"vocab=128256", "vocab=128256,greedy=1,dtype=bf16", "vocab=151936,penalties=1,bias=1,logprob=1", "vocab=50257,dtype=bf16,logprob=1"});
+  auto e = catalog_entry<SampleSpec>(
+      kName, "choice of the next token: penalties, temperature, min-p, top-k, top-p, seeds", sample,
+      {"vocab=128256", "vocab=128256,greedy=1,dtype=bf16", "vocab=151936,penalties=1,bias=1,logprob=1",
+       "vocab=50257,dtype=bf16,logprob=1"});
   e.bench_rows = 256;
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
     auto spec = parse_spec<SampleSpec>(text);
-    struct Data { Sample op; runtime::Buffer logits, settings, counts, bias, workspace, tokens, flags, logprobs; };
+    struct Data {
+      Sample op;
+      runtime::Buffer logits, settings, counts, bias, workspace, tokens, flags, logprobs;
+    };
     int64_t count = rows * spec.vocab;
     auto allocate = [&](int64_t bytes) { return context.device().allocate(static_cast<size_t>(bytes)); };
-    auto data = std::make_shared<Data>(Data{Sample(context, spec), random_buffer(context, spec.dtype, count, 1), allocate(rows * 48),
-                                            allocate(spec.vocab * 4), allocate(spec.vocab * 4), allocate(adjusts(spec) ? count * 4 : 0),
-                                            allocate(rows * 4), allocate(rows * 4), allocate(rows * 4)});
+    auto data = std::make_shared<Data>(
+        Data{Sample(context, spec), random_buffer(context, spec.dtype, count, 1), allocate(rows * 48),
+             allocate(spec.vocab * 4), allocate(spec.vocab * 4), allocate(adjusts(spec) ? count * 4 : 0),
+             allocate(rows * 4), allocate(rows * 4), allocate(rows * 4)});
     std::vector<SampleSettings> settings(static_cast<size_t>(rows));
     for (size_t i = 0; i < settings.size(); ++i)
-      settings[i].temperature = 0.7f, settings[i].top_k = 50, settings[i].top_p = 0.9f, settings[i].bias_row = 0, settings[i].seed = i;
+      settings[i].temperature = 0.7f, settings[i].top_k = 50, settings[i].top_p = 0.9f,
+      settings[i].bias_row = 0, settings[i].seed = i;
     context.stream().upload(data->settings, settings.data(), settings.size() * sizeof(SampleSettings));
     context.stream().fill(data->counts, 0, data->counts.bytes());
     context.stream().fill(data->bias, 0, data->bias.bytes());
@@ -241,8 +294,15 @@ CatalogEntry sample_entry() {
     Case c;
     c.bytes = static_cast<double>(count) * spec.dtype.bits() / 8;
     c.launch = [data, rows](runtime::Stream& stream) {
-      data->op(stream, {.logits = data->logits, .settings = data->settings, .counts = data->counts, .bias = data->bias, .workspace = data->workspace,
-                        .tokens = data->tokens, .flags = data->flags, .logprobs = data->logprobs, .rows = rows});
+      data->op(stream, {.logits = data->logits,
+                        .settings = data->settings,
+                        .counts = data->counts,
+                        .bias = data->bias,
+                        .workspace = data->workspace,
+                        .tokens = data->tokens,
+                        .flags = data->flags,
+                        .logprobs = data->logprobs,
+                        .rows = rows});
     };
     return c;
   };

@@ -7,15 +7,16 @@
 
 namespace rose::kernels {
 
-Sampled sample_reference(const SampleSpec& spec, const double* logits, const SampleSettings& settings, const int32_t* counts,
-                         const float* bias, std::vector<double>* scores) {
+Sampled sample_reference(const SampleSpec& spec, const double* logits, const SampleSettings& settings,
+                         const int32_t* counts, const float* bias, std::vector<double>* scores) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   auto n = static_cast<size_t>(spec.vocab);
   std::vector<double> raw(n), v(n);
   Sampled out;
   for (size_t i = 0; i < n; ++i) {
     if (std::isnan(logits[i])) out.flags |= kNanLogits;
-    raw[i] = std::isnan(logits[i]) ? -kInfinity : std::min<double>(logits[i], std::numeric_limits<float>::max());
+    raw[i] =
+        std::isnan(logits[i]) ? -kInfinity : std::min<double>(logits[i], std::numeric_limits<float>::max());
     v[i] = raw[i];
     if (bias && settings.bias_row >= 0) v[i] += bias[static_cast<size_t>(settings.bias_row) * n + i];
     if (!counts) continue;
@@ -33,7 +34,8 @@ Sampled sample_reference(const SampleSpec& spec, const double* logits, const Sam
     for (double e : v)
       if (e >= lowest && e > -kInfinity) sorted.push_back(e);
     std::sort(sorted.begin(), sorted.end(), std::greater<>());
-    if (settings.top_k > 0 && static_cast<size_t>(settings.top_k) < sorted.size()) lowest = sorted[static_cast<size_t>(settings.top_k) - 1];
+    if (settings.top_k > 0 && static_cast<size_t>(settings.top_k) < sorted.size())
+      lowest = sorted[static_cast<size_t>(settings.top_k) - 1];
     if (settings.top_p < 1) {
       double total = 0, sum = 0, last = most;
       for (double e : sorted)
@@ -47,8 +49,10 @@ Sampled sample_reference(const SampleSpec& spec, const double* logits, const Sam
     }
     RandomKey key = random_key(settings.seed, settings.position);
     for (size_t i = 0; i < n; ++i)
-      score[i] = v[i] >= lowest && v[i] > -kInfinity ? (v[i] - most) / temperature - std::log(exponential(random_bits(key, static_cast<uint32_t>(i))))
-                                                     : -kInfinity;
+      score[i] = v[i] >= lowest && v[i] > -kInfinity
+                     ? (v[i] - most) / temperature -
+                           std::log(exponential(random_bits(key, static_cast<uint32_t>(i))))
+                     : -kInfinity;
   }
   out.token = static_cast<int32_t>(std::max_element(score.begin(), score.end()) - score.begin());
   double level = *std::max_element(raw.begin(), raw.end()), sum = 0;

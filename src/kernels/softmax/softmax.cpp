@@ -38,7 +38,8 @@ ir::Kernel softmax(const ir::Target& target, const SoftmaxSpec& spec) {
     if (spec.lengths) {
       auto length = load(lengths, group.row);
       v = map_index(v, [length](Val e, Val index) {
-        return select(lane_numbers(s32, e.lanes()) < length - to(s32, index), e, literal(e.type(), -kInfinity));
+        return select(lane_numbers(s32, e.lanes()) < length - to(s32, index), e,
+                      literal(e.type(), -kInfinity));
       });
     }
     auto most = row_max(block, v);
@@ -70,23 +71,34 @@ void Softmax::operator()(runtime::Stream& stream, const Arguments& a) const {
 }
 
 CatalogEntry softmax_entry() {
-  auto e = catalog_entry<SoftmaxSpec>("softmax", "softmax or log-softmax of rows, with scale, mask and lengths", softmax,
-                                      {"width=4096", "width=4096,mask=1", "width=4096,lengths=1", "width=1000,dtype=f32,out_dtype=f32",
-                                       "width=32768,out_dtype=f32,log=1"});
+  auto e = catalog_entry<SoftmaxSpec>(
+      "softmax", "softmax or log-softmax of rows, with scale, mask and lengths", softmax,
+      {"width=4096", "width=4096,mask=1", "width=4096,lengths=1", "width=1000,dtype=f32,out_dtype=f32",
+       "width=32768,out_dtype=f32,log=1"});
   e.bench_rows = 65536;
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
     auto spec = parse_spec<SoftmaxSpec>(text);
-    struct Data { Softmax op; runtime::Buffer x, mask, lengths, out; };
+    struct Data {
+      Softmax op;
+      runtime::Buffer x, mask, lengths, out;
+    };
     int64_t count = rows * spec.width;
-    auto data = std::make_shared<Data>(Data{Softmax(context, spec), random_buffer(context, spec.dtype, count, 1),
-                                            random_buffer(context, spec.dtype, spec.mask ? spec.width : 0, 2),
-                                            context.device().allocate(static_cast<size_t>(spec.lengths ? rows * 4 : 0)),
-                                            context.device().allocate(static_cast<size_t>(count * spec.out_dtype.bits() / 8))});
-    if (spec.lengths) context.stream().fill_words(data->lengths, static_cast<uint32_t>(spec.width), data->lengths.bytes());
+    auto data = std::make_shared<Data>(
+        Data{Softmax(context, spec), random_buffer(context, spec.dtype, count, 1),
+             random_buffer(context, spec.dtype, spec.mask ? spec.width : 0, 2),
+             context.device().allocate(static_cast<size_t>(spec.lengths ? rows * 4 : 0)),
+             context.device().allocate(static_cast<size_t>(count * spec.out_dtype.bits() / 8))});
+    if (spec.lengths)
+      context.stream().fill_words(data->lengths, static_cast<uint32_t>(spec.width), data->lengths.bytes());
     Case c;
     c.bytes = static_cast<double>(count) * (spec.dtype.bits() + spec.out_dtype.bits()) / 8;
     c.launch = [data, rows](runtime::Stream& stream) {
-      data->op(stream, {.x = data->x, .out = data->out, .mask = data->mask, .lengths = data->lengths, .rows = rows, .rows_per_mask = rows});
+      data->op(stream, {.x = data->x,
+                        .out = data->out,
+                        .mask = data->mask,
+                        .lengths = data->lengths,
+                        .rows = rows,
+                        .rows_per_mask = rows});
     };
     return c;
   };

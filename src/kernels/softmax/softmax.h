@@ -6,13 +6,13 @@
 namespace rose::kernels {
 
 struct SoftmaxSpec {
-  ir::Type dtype = ir::bf16;        // of x and mask; arithmetic is f32
+  ir::Type dtype = ir::bf16;  // of x and mask; arithmetic is f32
   ir::Type out_dtype = ir::bf16;
-  int64_t width = 4096;             // elements of a row: 1 … 65536
-  bool mask = false;                // an additive mask, one row of it for several rows of x
-  bool lengths = false;             // elements from lengths[row] on count as -infinity
-  bool log = false;                 // log-softmax
-  int threads = 0;                  // of a GPU block; 0: chosen from width
+  int64_t width = 4096;  // elements of a row: 1 … 65536
+  bool mask = false;     // an additive mask, one row of it for several rows of x
+  bool lengths = false;  // elements from lengths[row] on count as -infinity
+  bool log = false;      // log-softmax
+  int threads = 0;       // of a GPU block; 0: chosen from width
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of x and mask: bf16, f16 or f32");
@@ -34,10 +34,11 @@ class Softmax {
 
   // A row without any finite element gives zeros (log: -infinity), a row with a NaN or +infinity gives NaN.
   struct Arguments {
-    runtime::DevicePointer x;         // [rows, width]
-    runtime::DevicePointer out;       // [rows, width]; may be x where the types are equal
-    runtime::DevicePointer mask;      // [ceil(rows / rows_per_mask), width]; row r of x takes row r / rows_per_mask
-    runtime::DevicePointer lengths;   // int32 [rows]
+    runtime::DevicePointer x;    // [rows, width]
+    runtime::DevicePointer out;  // [rows, width]; may be x where the types are equal
+    runtime::DevicePointer
+        mask;  // [ceil(rows / rows_per_mask), width]; row r of x takes row r / rows_per_mask
+    runtime::DevicePointer lengths;  // int32 [rows]
     int64_t rows = 0;
     int64_t rows_per_mask = 1;
     float scale = 1;
@@ -50,7 +51,7 @@ class Softmax {
 };
 
 // The definition in double precision; mask and lengths may be null.
-void softmax_reference(const SoftmaxSpec& spec, const double* x, const double* mask, const int32_t* lengths, double* out,
-                       int64_t rows, int64_t rows_per_mask, double scale);
+void softmax_reference(const SoftmaxSpec& spec, const double* x, const double* mask, const int32_t* lengths,
+                       double* out, int64_t rows, int64_t rows_per_mask, double scale);
 
 }  // namespace rose::kernels

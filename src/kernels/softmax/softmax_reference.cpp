@@ -6,8 +6,8 @@
 
 namespace rose::kernels {
 
-void softmax_reference(const SoftmaxSpec& spec, const double* x, const double* mask, const int32_t* lengths, double* out,
-                       int64_t rows, int64_t rows_per_mask, double scale) {
+void softmax_reference(const SoftmaxSpec& spec, const double* x, const double* mask, const int32_t* lengths,
+                       double* out, int64_t rows, int64_t rows_per_mask, double scale) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   std::vector<double> v(static_cast<size_t>(spec.width));
   for (int64_t r = 0; r < rows; ++r) {
@@ -21,7 +21,9 @@ void softmax_reference(const SoftmaxSpec& spec, const double* x, const double* m
     for (double& value : v) value = most == -kInfinity ? -kInfinity : value - most, sum += std::exp(value);
     for (int64_t i = 0; i < spec.width; ++i) {
       double value = v[static_cast<size_t>(i)];
-      out[r * spec.width + i] = spec.log ? (sum == 0 ? -kInfinity : value - std::log(sum)) : sum == 0 ? 0 : std::exp(value) / sum;
+      out[r * spec.width + i] = spec.log   ? (sum == 0 ? -kInfinity : value - std::log(sum))
+                                : sum == 0 ? 0
+                                           : std::exp(value) / sum;
     }
   }
 }

@@ -14,20 +14,26 @@ void check(const ActivationSpec& spec, int64_t rows, double range = 6) {
   std::string what = fmt::format("{} rows={}", spec_text(spec), rows);
   bool packed = spec.form == "packed", separate = spec.form == "separate";
   int64_t count = rows * spec.width;
-  auto x = random_values(spec.dtype, packed ? 2 * count : count, 1, -range, range), up = random_values(spec.dtype, count, 2);
-  auto x_device = upload(spec.dtype, x), up_device = upload(spec.dtype, up), out_device = poisoned(spec.dtype, count);
+  auto x = random_values(spec.dtype, packed ? 2 * count : count, 1, -range, range),
+       up = random_values(spec.dtype, count, 2);
+  auto x_device = upload(spec.dtype, x), up_device = upload(spec.dtype, up),
+       out_device = poisoned(spec.dtype, count);
 
   ActivationKernel op(test_context(), spec);
-  if (separate) op(test_stream(), x_device, up_device, out_device, rows);
-  else op(test_stream(), x_device, out_device, rows);
+  if (separate)
+    op(test_stream(), x_device, up_device, out_device, rows);
+  else
+    op(test_stream(), x_device, out_device, rows);
 
   std::vector<double> want(static_cast<size_t>(count));
   activation_reference(spec, x.data(), separate ? up.data() : nullptr, want.data(), rows);
-  // One rounding to dtype. In f32, e^u with |u| <= range²/2 + range·log2 e: the rounding of u alone makes |u| units; a
-  // polynomial and a reciprocal of a few units; two products. Results below f32's normal numbers are flushed.
+  // One rounding to dtype. In f32, e^u with |u| <= range²/2 + range·log2 e: the rounding of u alone makes |u|
+  // units; a polynomial and a reciprocal of a few units; two products. Results below f32's normal numbers are
+  // flushed.
   double unit = ir::unit_roundoff(ir::f32);
   double relative = 1.01 * ir::unit_roundoff(spec.dtype) + (2 * range * range + 32) * unit;
-  expect_close(download(spec.dtype, out_device, count), want, ir::underflow_roundoff(spec.dtype) + 0x1p-120, relative, what);
+  expect_close(download(spec.dtype, out_device, count), want, ir::underflow_roundoff(spec.dtype) + 0x1p-120,
+               relative, what);
 }
 
 TEST(Activation, EveryFunctionFormAndType) {

@@ -24,7 +24,8 @@ void check(const EmbeddingSpec& spec, int64_t first_id = 0) {
   // A copy is exact; the scale is rounded to f32, its product once, and the result to out's type.
   bool exact = spec.scale == 1 && (spec.out_dtype == spec.dtype || spec.out_dtype == ir::f32);
   double relative = exact ? 0 : 1.01 * ir::unit_roundoff(spec.out_dtype) + 2 * ir::unit_roundoff(ir::f32);
-  expect_close(download(spec.out_dtype, out, tokens * spec.hidden), want, exact ? 0 : ir::underflow_roundoff(spec.out_dtype), relative, what);
+  expect_close(download(spec.out_dtype, out, tokens * spec.hidden), want,
+               exact ? 0 : ir::underflow_roundoff(spec.out_dtype), relative, what);
 }
 
 TEST(Embedding, EverySizeTypeAndScale) {

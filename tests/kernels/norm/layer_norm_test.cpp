@@ -10,31 +10,42 @@ namespace {
 void check(const LayerNormSpec& spec, int64_t rows, double offset = 0) {
   std::string what = fmt::format("{} rows={} offset={}", spec_text(spec), rows, offset);
   int64_t count = rows * spec.hidden;
-  auto x = random_values(spec.dtype, count, 1, offset - 1, offset + 1), weight = random_values(spec.dtype, spec.hidden, 2);
+  auto x = random_values(spec.dtype, count, 1, offset - 1, offset + 1),
+       weight = random_values(spec.dtype, spec.hidden, 2);
   auto bias = random_values(spec.dtype, spec.hidden, 4), residual = random_values(spec.dtype, count, 3);
-  auto x_device = upload(spec.dtype, x), weight_device = upload(spec.dtype, weight), bias_device = upload(spec.dtype, bias);
+  auto x_device = upload(spec.dtype, x), weight_device = upload(spec.dtype, weight),
+       bias_device = upload(spec.dtype, bias);
   auto residual_device = upload(spec.dtype, residual), out_device = poisoned(spec.dtype, count);
 
   LayerNorm op(test_context(), spec);
-  op(test_stream(), {.x = x_device, .residual = residual_device, .weight = weight_device, .bias = bias_device, .out = out_device, .rows = rows});
+  op(test_stream(), {.x = x_device,
+                     .residual = residual_device,
+                     .weight = weight_device,
+                     .bias = bias_device,
+                     .out = out_device,
+                     .rows = rows});
 
   auto sum = residual;  // the norm sees the sum as it is stored: rounded to dtype
   if (spec.residual)
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] = ir::value_of(spec.dtype, ir::bits_of(spec.dtype, x[i] + residual[i]));
+    for (size_t i = 0; i < sum.size(); ++i)
+      sum[i] = ir::value_of(spec.dtype, ir::bits_of(spec.dtype, x[i] + residual[i]));
   std::vector<double> want(x.size());
-  layer_norm_reference(spec, spec.residual ? sum.data() : x.data(), nullptr, spec.weight ? weight.data() : nullptr,
-                       spec.bias ? bias.data() : nullptr, want.data(), rows);
+  layer_norm_reference(spec, spec.residual ? sum.data() : x.data(), nullptr,
+                       spec.weight ? weight.data() : nullptr, spec.bias ? bias.data() : nullptr, want.data(),
+                       rows);
 
-  // In f32: a mean whose error grows at most with the terms of one accumulator, relative to the values' size; that
-  // error, times the scale of at most 1/sqrt(epsilon) and usually 1/deviation, is absolute. Then the variance (likewise),
-  // a reciprocal root and products. One rounding of the result to dtype.
+  // In f32: a mean whose error grows at most with the terms of one accumulator, relative to the values' size;
+  // that error, times the scale of at most 1/sqrt(epsilon) and usually 1/deviation, is absolute. Then the
+  // variance (likewise), a reciprocal root and products. One rounding of the result to dtype.
   double unit = ir::unit_roundoff(ir::f32), terms = static_cast<double>(spec.hidden) / 16 + 16;
   double size = std::abs(offset) + 2, deviation = spec.hidden > 16 ? 0.4 : std::sqrt(spec.epsilon);
-  double absolute = ir::underflow_roundoff(spec.dtype) + 2 * terms * unit * size / deviation + 2 * ir::unit_roundoff(spec.dtype) * unit;
+  double absolute = ir::underflow_roundoff(spec.dtype) + 2 * terms * unit * size / deviation +
+                    2 * ir::unit_roundoff(spec.dtype) * unit;
   double relative = 1.01 * ir::unit_roundoff(spec.dtype) + 4 * terms * unit;
   if (spec.bias) absolute += ir::unit_roundoff(ir::f32) * 8;
   expect_close(download(spec.dtype, out_device, count), want, absolute, relative, what);
-  if (spec.residual) expect_close(download(spec.dtype, residual_device, count), sum, 0, 0, what + " residual");
+  if (spec.residual)
+    expect_close(download(spec.dtype, residual_device, count), sum, 0, 0, what + " residual");
 }
 
 TEST(LayerNorm, MatchesTheReferenceForEverySizeAndRemainder) {

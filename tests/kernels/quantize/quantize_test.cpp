@@ -16,7 +16,8 @@ void check(const QuantizeSpec& spec, int64_t rows, double range = 3) {
   bool given = spec.scales == "tensor";
   int64_t scale_count = given ? 1 : rows * blocks;
   auto x = random_values(spec.dtype, count, 1, -range, range);
-  for (int64_t i = 0; i < spec.width && rows > 1 && !given; ++i) x[static_cast<size_t>(i)] = 0;  // a row of zeros
+  for (int64_t i = 0; i < spec.width && rows > 1 && !given; ++i)
+    x[static_cast<size_t>(i)] = 0;  // a row of zeros
   std::vector<double> want(x.size()), scales(static_cast<size_t>(scale_count), 0.0078125);
   quantize_reference(spec, x.data(), want.data(), scales.data(), rows);
 
@@ -28,13 +29,16 @@ void check(const QuantizeSpec& spec, int64_t rows, double range = 3) {
   double unit = ir::unit_roundoff(ir::f32);
   // The scale is one division, rounded correctly; so powers of two come out exactly.
   expect_close(got_scales, scales, 0, given || spec.power_of_two ? 0 : 1.01 * unit, what + " scales");
-  // What a reader gets back, q · scale, must be within half a step of x, or at the type's limit. (The numbers themselves
-  // may differ from the reference where x / scale lies half way between two of them.)
+  // What a reader gets back, q · scale, must be within half a step of x, or at the type's limit. (The numbers
+  // themselves may differ from the reference where x / scale lies half way between two of them.)
   double limit = quantize_limit(spec.out_dtype);
   std::vector<double> back(got.size()), allowed_x(got.size());
   for (size_t i = 0; i < got.size(); ++i) {
-    auto r = static_cast<int64_t>(i) / spec.width, b = static_cast<int64_t>(i) % spec.width / (spec.width / blocks);
-    double scale = scales[static_cast<size_t>(given ? 0 : spec.transposed && blocks > 1 ? b * rows + r : r * blocks + b)];
+    auto r = static_cast<int64_t>(i) / spec.width,
+         b = static_cast<int64_t>(i) % spec.width / (spec.width / blocks);
+    double scale = scales[static_cast<size_t>(given                           ? 0
+                                              : spec.transposed && blocks > 1 ? b * rows + r
+                                                                              : r * blocks + b)];
     back[i] = got[i], allowed_x[i] = std::clamp(x[i] / scale, -limit, limit);
     if (spec.out_dtype == ir::s8 && given) allowed_x[i] = std::clamp(x[i] / scale, -128.0, 127.0);
   }
@@ -69,7 +73,8 @@ TEST(Quantize, BlocksOfEverySizeInBothOrders) {
     for (bool transposed : {false, true})
       for (ir::Type dtype : {ir::bf16, ir::f32}) {
         QuantizeSpec spec;
-        spec.dtype = dtype, spec.scales = "block", spec.block = block, spec.width = 3072, spec.transposed = transposed;
+        spec.dtype = dtype, spec.scales = "block", spec.block = block, spec.width = 3072,
+        spec.transposed = transposed;
         spec.power_of_two = transposed;
         check(spec, 7);
       }

@@ -21,14 +21,21 @@ TEST(RopeFrequencies, PlainAndLinear) {
 
 // Llama 3.1's configuration: factor 8, low 1, high 4, original 8192, base 500000, 128 dimensions.
 TEST(RopeFrequencies, Llama3KeepsShortWavesStretchesLongOnesAndBlendsBetween) {
-  RopeParameters p{.rotary_dim = 128, .base = 500000, .scaling = RopeScaling::kLlama3, .factor = 8, .original_positions = 8192};
+  RopeParameters p{.rotary_dim = 128,
+                   .base = 500000,
+                   .scaling = RopeScaling::kLlama3,
+                   .factor = 8,
+                   .original_positions = 8192};
   RopeParameters plain{.rotary_dim = 128, .base = 500000};
   auto f = rope_frequencies(p), g = rope_frequencies(plain);
   for (size_t i = 0; i < f.size(); ++i) {
     double wave = 2 * M_PI / g[i];
-    if (wave < 2048) EXPECT_DOUBLE_EQ(f[i], g[i]) << i;
-    else if (wave > 8192) EXPECT_DOUBLE_EQ(f[i], g[i] / 8) << i;
-    else EXPECT_TRUE(f[i] < g[i] && f[i] > g[i] / 8) << i;
+    if (wave < 2048)
+      EXPECT_DOUBLE_EQ(f[i], g[i]) << i;
+    else if (wave > 8192)
+      EXPECT_DOUBLE_EQ(f[i], g[i] / 8) << i;
+    else
+      EXPECT_TRUE(f[i] < g[i] && f[i] > g[i] / 8) << i;
   }
   EXPECT_DOUBLE_EQ(f[0], 1.0);
   // The blend by hand for pair 30: wave = 2π·500000^(60/128) = 2948.6…, smooth = (8192 / wave - 1) / 3.
@@ -38,9 +45,14 @@ TEST(RopeFrequencies, Llama3KeepsShortWavesStretchesLongOnesAndBlendsBetween) {
 }
 
 TEST(RopeFrequencies, YarnRampsOverDimensions) {
-  RopeParameters p{.rotary_dim = 64, .base = 10000, .scaling = RopeScaling::kYarn, .factor = 40, .original_positions = 4096};
+  RopeParameters p{.rotary_dim = 64,
+                   .base = 10000,
+                   .scaling = RopeScaling::kYarn,
+                   .factor = 40,
+                   .original_positions = 4096};
   auto f = rope_frequencies(p), g = rope_frequencies({.rotary_dim = 64, .base = 10000});
-  // Turns within 4096 positions: 32 at pair 10.47 → 10, 1 at pair 22.51 → 23 (64 ln(4096 / 2πβ) / (2 ln 10000)).
+  // Turns within 4096 positions: 32 at pair 10.47 → 10, 1 at pair 22.51 → 23 (64 ln(4096 / 2πβ) / (2 ln
+  // 10000)).
   for (size_t i = 0; i <= 10; ++i) EXPECT_DOUBLE_EQ(f[i], g[i]) << i;
   for (size_t i = 23; i < 32; ++i) EXPECT_DOUBLE_EQ(f[i], g[i] / 40) << i;
   double ramp = (16.0 - 10) / (23 - 10);
@@ -67,8 +79,12 @@ TEST(RopeFrequencies, TableHoldsCosinesThenSines) {
 TEST(RopeFrequencies, RefusesParametersOutsideTheirRange) {
   EXPECT_THROW(rope_frequencies({.rotary_dim = 7}), KernelError);
   EXPECT_THROW(rope_frequencies({.rotary_dim = 8, .base = 0}), KernelError);
-  EXPECT_THROW(rope_frequencies({.rotary_dim = 8, .scaling = RopeScaling::kLinear, .factor = -1}), KernelError);
-  EXPECT_THROW(rope_frequencies({.rotary_dim = 8, .scaling = RopeScaling::kLlama3, .factor = 8, .low_frequency_factor = 4}), KernelError);
+  EXPECT_THROW(rope_frequencies({.rotary_dim = 8, .scaling = RopeScaling::kLinear, .factor = -1}),
+               KernelError);
+  EXPECT_THROW(
+      rope_frequencies(
+          {.rotary_dim = 8, .scaling = RopeScaling::kLlama3, .factor = 8, .low_frequency_factor = 4}),
+      KernelError);
   EXPECT_THROW(rope_table({.rotary_dim = 8}, 0), KernelError);
 }
 

@@ -17,7 +17,9 @@ runtime::Buffer upload_raw(const std::vector<T>& values) {
 inline std::vector<int32_t> test_positions(int64_t tokens, int64_t table_rows) {
   std::vector<int32_t> positions;
   for (int64_t t = 0; t < tokens; ++t)
-    positions.push_back(t == 1 ? -3 : t == 2 ? static_cast<int32_t>(table_rows) + 9 : static_cast<int32_t>((7 * t + 5) % table_rows));
+    positions.push_back(t == 1   ? -3
+                        : t == 2 ? static_cast<int32_t>(table_rows) + 9
+                                 : static_cast<int32_t>((7 * t + 5) % table_rows));
   return positions;
 }
 

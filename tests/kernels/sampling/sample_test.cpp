@@ -29,16 +29,28 @@ struct Problem {
   std::vector<float> bias;
 };
 
-struct Results { std::vector<int32_t> tokens, flags; std::vector<float> logprobs; };
+struct Results {
+  std::vector<int32_t> tokens, flags;
+  std::vector<float> logprobs;
+};
 
 Results run(const SampleSpec& spec, const Problem& p) {
   auto rows = static_cast<int64_t>(p.settings.size());
   auto logits = upload(spec.dtype, p.logits), settings = upload_raw(p.settings);
   auto counts = upload_raw(p.counts), bias = upload_raw(p.bias);
-  auto workspace = poisoned(ir::f32, rows * spec.vocab), tokens = poisoned(ir::s32, rows), flags = poisoned(ir::s32, rows), logprobs = poisoned(ir::f32, rows);
-  Sample(test_context(), spec)(test_stream(), {.logits = logits, .settings = settings, .counts = counts, .bias = bias, .workspace = workspace,
-                                               .tokens = tokens, .flags = flags, .logprobs = logprobs, .rows = rows});
-  Results r{std::vector<int32_t>(p.settings.size()), std::vector<int32_t>(p.settings.size()), std::vector<float>(p.settings.size())};
+  auto workspace = poisoned(ir::f32, rows * spec.vocab), tokens = poisoned(ir::s32, rows),
+       flags = poisoned(ir::s32, rows), logprobs = poisoned(ir::f32, rows);
+  Sample(test_context(), spec)(test_stream(), {.logits = logits,
+                                               .settings = settings,
+                                               .counts = counts,
+                                               .bias = bias,
+                                               .workspace = workspace,
+                                               .tokens = tokens,
+                                               .flags = flags,
+                                               .logprobs = logprobs,
+                                               .rows = rows});
+  Results r{std::vector<int32_t>(p.settings.size()), std::vector<int32_t>(p.settings.size()),
+            std::vector<float>(p.settings.size())};
   test_stream().download(r.tokens.data(), tokens, r.tokens.size() * 4);
   test_stream().download(r.flags.data(), flags, r.flags.size() * 4);
   test_stream().download(r.logprobs.data(), logprobs, r.logprobs.size() * 4);
@@ -59,32 +71,43 @@ Problem problem(const SampleSpec& spec, size_t rows, uint64_t seed) {
     s.count_row = static_cast<int32_t>(r % 2), s.bias_row = static_cast<int32_t>(r % 3) - 1;
   }
   auto vocab = static_cast<size_t>(spec.vocab);
-  for (size_t i = 0; i < 2 * vocab; ++i) p.counts.push_back(static_cast<int32_t>(engine() % 4 == 0 ? engine() % 3 : 0) + (engine() % 8 == 0 ? kInPrompt : 0));
-  for (size_t i = 0; i < 2 * vocab; ++i) p.bias.push_back(engine() % 16 == 0 ? -std::numeric_limits<float>::infinity() : static_cast<float>(engine() % 5) * 0.25f);
+  for (size_t i = 0; i < 2 * vocab; ++i)
+    p.counts.push_back(static_cast<int32_t>(engine() % 4 == 0 ? engine() % 3 : 0) +
+                       (engine() % 8 == 0 ? kInPrompt : 0));
+  for (size_t i = 0; i < 2 * vocab; ++i)
+    p.bias.push_back(engine() % 16 == 0 ? -std::numeric_limits<float>::infinity()
+                                        : static_cast<float>(engine() % 5) * 0.25f);
   return p;
 }
 
-// The token must be the reference's, or one whose score in double precision is as good within the rounding of f32.
+// The token must be the reference's, or one whose score in double precision is as good within the rounding of
+// f32.
 void check(const SampleSpec& spec, const Problem& p, const std::string& what) {
   Results got = run(spec, p);
   auto vocab = static_cast<size_t>(spec.vocab);
   for (size_t r = 0; r < p.settings.size(); ++r) {
     std::vector<double> scores;
-    auto want = sample_reference(spec, &p.logits[r * vocab], p.settings[r], spec.penalties ? p.counts.data() : nullptr,
+    auto want = sample_reference(spec, &p.logits[r * vocab], p.settings[r],
+                                 spec.penalties ? p.counts.data() : nullptr,
                                  spec.bias ? p.bias.data() : nullptr, &scores);
     ASSERT_GE(got.tokens[r], 0) << what;
     ASSERT_LT(got.tokens[r], spec.vocab) << what;
-    double best = scores[static_cast<size_t>(want.token)], chosen = scores[static_cast<size_t>(got.tokens[r])];
-    // Scores are differences of logits of size 20 over a temperature, and logarithms: relative to 1 / temperature.
+    double best = scores[static_cast<size_t>(want.token)],
+           chosen = scores[static_cast<size_t>(got.tokens[r])];
+    // Scores are differences of logits of size 20 over a temperature, and logarithms: relative to 1 /
+    // temperature.
     double near = 1e-4 * (1 + 1 / std::max(p.settings[r].temperature, 0.01f));
     if (p.settings[r].temperature == 0 || spec.greedy) near = 20 * ir::unit_roundoff(ir::f32) * 4;
     if (got.tokens[r] != want.token) {
-      EXPECT_LE(best - chosen, near) << what << " row " << r << " token " << got.tokens[r] << " not " << want.token;
+      EXPECT_LE(best - chosen, near) << what << " row " << r << " token " << got.tokens[r] << " not "
+                                     << want.token;
     }
     EXPECT_EQ(got.flags[r], want.flags) << what << " row " << r;
     if (!spec.logprob || got.tokens[r] != want.token) continue;
     double terms = static_cast<double>(spec.vocab) / 64 + 64;
-    EXPECT_NEAR(got.logprobs[r], want.logprob, (terms + 64) * ir::unit_roundoff(ir::f32) * (1 + std::abs(want.logprob))) << what << " row " << r;
+    EXPECT_NEAR(got.logprobs[r], want.logprob,
+                (terms + 64) * ir::unit_roundoff(ir::f32) * (1 + std::abs(want.logprob)))
+        << what << " row " << r;
   }
 }
 
@@ -127,7 +150,8 @@ TEST(Sample, FrequenciesFollowTheProbabilities) {
   std::vector<double> logits{0, 1, 2, -1, 0.5, 1.5, -4, 3, 2.5, -2, 0.25, 1.25};
   for (size_t r = 0; r < kDraws; ++r) p.logits.insert(p.logits.end(), logits.begin(), logits.end());
   p.settings.resize(kDraws);
-  for (size_t r = 0; r < kDraws; ++r) p.settings[r].seed = 1234, p.settings[r].position = static_cast<uint32_t>(r), p.settings[r].top_k = 8;
+  for (size_t r = 0; r < kDraws; ++r)
+    p.settings[r].seed = 1234, p.settings[r].position = static_cast<uint32_t>(r), p.settings[r].top_k = 8;
   p.counts.resize(1), p.bias.resize(1);
   auto tokens = run(spec, p).tokens;
   std::vector<double> expected(12), seen(12);
@@ -137,8 +161,10 @@ TEST(Sample, FrequenciesFollowTheProbabilities) {
   double chi = 0;
   for (size_t i = 0; i < 12; ++i) {
     expected[i] = logits[i] >= 0.25 ? kDraws * std::exp(logits[i]) / total : 0;
-    if (expected[i] == 0) EXPECT_EQ(seen[i], 0) << i;
-    else chi += (seen[i] - expected[i]) * (seen[i] - expected[i]) / expected[i];
+    if (expected[i] == 0)
+      EXPECT_EQ(seen[i], 0) << i;
+    else
+      chi += (seen[i] - expected[i]) * (seen[i] - expected[i]) / expected[i];
   }
   EXPECT_LT(chi, 26.0);  // 7 degrees of freedom: exceeded with probability 0.0005
 }
@@ -151,7 +177,8 @@ TEST(Sample, ARowDependsOnNoOtherRow) {
   auto together = run(spec, p);
   for (size_t r = 0; r < 9; ++r) {
     Problem alone = p;
-    alone.logits.assign(p.logits.begin() + static_cast<long>(r * 3000), p.logits.begin() + static_cast<long>((r + 1) * 3000));
+    alone.logits.assign(p.logits.begin() + static_cast<long>(r * 3000),
+                        p.logits.begin() + static_cast<long>((r + 1) * 3000));
     alone.settings = {p.settings[r]};
     EXPECT_EQ(run(spec, alone).tokens[0], together.tokens[r]) << r;
   }
@@ -190,7 +217,8 @@ TEST(Sample, RefusesWhatItCannotDo) {
   spec = {}, spec.vocab = 64, spec.penalties = true;
   auto x = poisoned(ir::f32, 64);
   Sample op(test_context(), spec);
-  EXPECT_THROW(op(test_stream(), {.logits = x, .settings = x, .tokens = x, .flags = x, .rows = 1}), KernelError);
+  EXPECT_THROW(op(test_stream(), {.logits = x, .settings = x, .tokens = x, .flags = x, .rows = 1}),
+               KernelError);
 }
 
 }  // namespace
