@@ -1,5 +1,7 @@
 #include "kernels/gemm/x86_activations.h"
 
+#include <cstddef>
+
 #include "dsl/fragment.h"
 #include "kernels/launch.h"
 
@@ -16,23 +18,28 @@ Tensor part(const Tensor& record, int64_t byte, Type dtype, int64_t length) {
   return t;
 }
 
-// One block of 32: q = nearest(x / scale), scale = max |x| / 127.
-void quantise_block(const Tensor& x, const Tensor& record, const X86Record& layout, int64_t k,
-                    const Val& index) {
+// One group: q = nearest(x / scale), scale = max |x| / 127.
+void quantise_group(const Tensor& x, const Tensor& record, const Val& index) {
   Val v = to(f32, load_pack(x, index * 32, 0, 32)[0]);
   Val largest = reduce_max(abs(v));
   Val scale = largest * (1.0 / 127);
   Val inverse = select(largest > 0.0, 127.0 / largest, literal(f32, 0.0));
   Val q = to_nearest(s32, v * inverse);
-  store_pack(part(record, 0, s8, k), index * 32, 0, {to(s8, q)});
   auto halves = split(q, 2);
   Val first = reduce_add(halves[0]), second = reduce_add(halves[1]), sum = first + second;
-  store_at(part(record, layout.scales, f32, k / 32), index, scale);
-  store_at(part(record, layout.sums, s32, k / 32), index, -sum);
-  store_at(part(record, layout.scaled_sums, f32, k / 32), index, to(f32, sum) * scale);
-  auto half_sums = part(record, layout.half_sums, s32, k / 16);
-  store_at(half_sums, index * 2, -first);
-  store_at(half_sums, index * 2 + 1, -second);
+
+  Tensor group = record(index * static_cast<int64_t>(sizeof(X86Group)));
+  store_pack(part(group, offsetof(X86Group, q), s8, 32), {}, 0, {to(s8, q)});
+  auto number = [&](size_t byte, const Val& value) {
+    store_at(part(group, static_cast<int64_t>(byte), value.type(), 1), 0, value);
+  };
+  number(offsetof(X86Group, scale), scale);
+  number(offsetof(X86Group, scaled_sum), to(f32, sum) * scale);
+  number(offsetof(X86Group, sums), sum * -8);
+  number(offsetof(X86Group, sums) + 4, sum * -16);
+  number(offsetof(X86Group, sums) + 8, sum * -128);
+  number(offsetof(X86Group, half_sums), first * -32);
+  number(offsetof(X86Group, half_sums) + 4, second * -32);
 }
 
 }  // namespace
@@ -46,43 +53,28 @@ X86Form x86_form(std::string_view name) {
                     "' of activations; the forms are bf16, bytes and blocks");
 }
 
-X86Record x86_record(X86Form form, int64_t k) {
-  X86Record r;
-  switch (form) {
-    case X86Form::kAsIs:
-      return r;
-    case X86Form::kBf16:
-      r.bytes = 2 * k;
-      break;
-    case X86Form::kBytes:
-      r.scales = (k + 3) / 4 * 4, r.bytes = r.scales + 4;
-      break;
-    case X86Form::kBlocks:
-      r.scales = k, r.sums = r.scales + k / 8, r.scaled_sums = r.sums + k / 8,
-      r.half_sums = r.scaled_sums + k / 8;
-      r.bytes = r.half_sums + k / 4;
-      break;
-  }
-  r.bytes = (r.bytes + 63) / 64 * 64;
-  return r;
+int64_t x86_record_bytes(X86Form form, int64_t k) {
+  int64_t bytes = form == X86Form::kBf16     ? 2 * k
+                  : form == X86Form::kBytes  ? x86_scale_offset(k) + 4
+                  : form == X86Form::kBlocks ? k / 32 * static_cast<int64_t>(sizeof(X86Group))
+                                             : 0;
+  return (bytes + 63) / 64 * 64;
 }
 
 // One block of the grid per row.
 ir::Kernel x86_activations(const ir::Target& target, const X86ActivationsSpec& spec) {
-  check_row_spec("x86_activations", spec.dtype, spec.k);
+  check_row_spec("x86_activations", spec.dtype, spec.k, 1 << 20);
   auto form = x86_form(spec.form);
   require(form != X86Form::kAsIs, "x86_activations", "the form", 0, "as_is needs no kernel");
   if (form == X86Form::kBlocks)
     require(spec.k % 32 == 0, "x86_activations", "k", spec.k, "blocks have 32 elements");
-  auto layout = x86_record(form, spec.k);
   return record("x86_activations", {.target = target}, [&](Block& block) {
     auto x = block.input("x", spec.dtype, shape(dynamic("rows"), spec.k));
-    auto records = block.output("records", u8, shape(dynamic("rows"), layout.bytes));
+    auto records = block.output("records", u8, shape(dynamic("rows"), x86_record_bytes(form, spec.k)));
     auto row = block.index();
     auto record = records(row);
     if (form == X86Form::kBlocks) {
-      FOR (index, literal(s64, 0), spec.k / 32, Unroll{1})
-        quantise_block(x(row), record, layout, spec.k, index);
+      FOR (index, literal(s64, 0), spec.k / 32, Unroll{1}) quantise_group(x(row), record, index);
       return;
     }
     auto lanes = row_layout(block, row_group(block, block.dimension("rows")), spec.k, x.element_bytes());
@@ -98,7 +90,7 @@ ir::Kernel x86_activations(const ir::Target& target, const X86ActivationsSpec& s
       store_pack(part(record, 0, u8, spec.k), c.offset, c.constant,
                  {to(u8, to_nearest(s32, e * inverse) + 128)});
     });
-    store_at(part(record, layout.scales, f32, 1), 0, largest * (1.0 / 127));
+    store_at(part(record, x86_scale_offset(spec.k), f32, 1), 0, largest * (1.0 / 127));
   });
 }
 
@@ -121,7 +113,7 @@ CatalogEntry x86_activations_entry() {
       X86Activations op;
       runtime::Buffer x, records;
     };
-    int64_t bytes = x86_record(x86_form(spec.form), spec.k).bytes;
+    int64_t bytes = x86_record_bytes(x86_form(spec.form), spec.k);
     auto data = std::make_shared<Data>(Data{X86Activations(context, spec),
                                             random_buffer(context, spec.dtype, rows * spec.k, 1),
                                             context.device().allocate(static_cast<size_t>(rows * bytes))});

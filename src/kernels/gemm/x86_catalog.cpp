@@ -38,12 +38,12 @@ CatalogEntry gemm_x86_entry() {
     };
     X86Gemm op(context, spec);
     auto& device = context.device();
-    int64_t weight_bytes = op.weight_bytes(), out_bytes = rows * spec.n * spec.out.bits() / 8;
+    int64_t workspace_bytes = op.workspace_bytes(rows), weight_bytes = op.weight_bytes(),
+            out_bytes = rows * spec.n * spec.out.bits() / 8;
     auto data = std::make_shared<Data>(
         Data{std::move(op), random_buffer(context, spec.dtype, rows * spec.k, 1),
              device.allocate(static_cast<size_t>(weight_bytes)),
-             device.allocate(
-                 static_cast<size_t>(std::max<int64_t>(1, rows * x86_record(x86_form(spec), spec.k).bytes))),
+             device.allocate(static_cast<size_t>(std::max<int64_t>(1, workspace_bytes))),
              random_buffer(context, ir::f32, spec.n, 2), random_buffer(context, spec.out, rows * spec.n, 3),
              device.allocate(static_cast<size_t>(out_bytes))});
     context.stream().fill(data->weights, 0x2c,

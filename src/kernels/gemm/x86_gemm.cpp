@@ -10,12 +10,8 @@ namespace rose::kernels {
 namespace x86 {
 
 Product::Product(Block& b, const X86GemmSpec& s)
-    : spec(s),
-      format(x86_weight_format(s.weights)),
-      form(x86_form(s)),
-      record(x86_record(form, s.k)),
-      block(b) {
-  int64_t row_bytes = form == X86Form::kAsIs ? s.k * s.dtype.bits() / 8 : record.bytes;
+    : spec(s), format(x86_weight_format(s.weights)), form(x86_form(s)), block(b) {
+  int64_t row_bytes = form == X86Form::kAsIs ? s.k * s.dtype.bits() / 8 : x86_record_bytes(form, s.k);
   a = b.input("a", u8, shape(dynamic("rows"), row_bytes));
   int64_t padded = (s.k + format.per_word() - 1) / format.per_word() * format.per_word();
   int64_t panel_bytes = format.quantised() ? s.k / format.block_elements * format.cell_bytes()
@@ -36,6 +32,17 @@ Tensor part(const Tensor& bytes, int64_t byte, Type dtype, int64_t length) {
 
 Tensor part_at(const Tensor& bytes, const Val& byte, int64_t constant, Type dtype, int64_t length) {
   return part(bytes(byte), constant, dtype, length);
+}
+
+std::vector<Tensor> tile_rows(Product& p, const Val& row, const Val& end) {
+  std::vector<Tensor> rows;
+  bool records = p.form != X86Form::kAsIs;
+  Tensor first = p.a(row);
+  for (int i = 0; i < p.spec.rows; ++i) {
+    rows.push_back(records || i == 0 ? first : p.a(min(row + i, end - 1)));
+    if (records) rows.back().offset += i * p.a.strides[0].size;
+  }
+  return rows;
 }
 
 std::vector<std::vector<Var>> accumulators(size_t rows, int panels, Type type) {
@@ -81,11 +88,10 @@ void finish_panel(Product& p, const Val& row, const Val& panel, bool may_be_last
   ELSE finish(p, row, panel * kLanes, rest, sum);
 }
 
-// One tile: spec.rows rows from `row` on, `panels` panels from `panel` on. Rows from `end` on do not exist:
-// the last one stands in for them while reading, and they are not stored. Of several panels all are whole.
+// One tile: spec.rows rows from `row` on, `panels` panels from `panel` on. Rows from `end` on are not stored.
+// Of several panels all are whole.
 void tile(Product& p, const Val& row, const Val& end, const Val& panel, int panels) {
-  std::vector<Tensor> a_rows;
-  for (int i = 0; i < p.spec.rows; ++i) a_rows.push_back(p.a(i == 0 ? row : min(row + i, end - 1)));
+  auto a_rows = tile_rows(p, row, end);
   auto inner = !p.format.quantised() ? plain_sums : p.spec.exact ? expanded_sums : integer_sums;
   Sums sums = inner(p, a_rows, panel, panels);
   for (int i = 0; i < p.spec.rows; ++i)
@@ -214,7 +220,8 @@ int64_t X86Gemm::weight_bytes() const {
   return x86_packed_bytes(x86_weight_format(spec_.weights), spec_.n, spec_.k);
 }
 int64_t X86Gemm::workspace_bytes(int64_t rows) const {
-  return rows * x86_record(x86_form(spec_), spec_.k).bytes;
+  constexpr int64_t kMostRows = 16;  // of a tile that reads on beyond the last row
+  return (rows + kMostRows - 1) / kMostRows * kMostRows * x86_record_bytes(x86_form(spec_), spec_.k);
 }
 
 void X86Gemm::operator()(runtime::Stream& stream, const Operands& o, int64_t rows) const {

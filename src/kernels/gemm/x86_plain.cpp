@@ -121,7 +121,7 @@ Val beside(Product& p, int which, Type dtype, const Val& panel) {
 Val correction_of(Product& p, const Val& panel) { return beside(p, 0, s32, panel); }
 Val scale_of(Product& p, const Val& panel) { return beside(p, 1, f32, panel); }
 Val activation_scale(Product& p, const Tensor& a_row) {
-  return load(part(a_row, p.record.scales, f32, 1), 0);
+  return load(part(a_row, x86_scale_offset(p.spec.k), f32, 1), 0);
 }
 
 Sums plain_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel, int panels) {

@@ -1,6 +1,7 @@
 // The inner loops of the quantised formats. A panel's cells are walked along K in groups of 32 elements; a
 // group's eight words of q are put together once and meet every row of the tile.
 #include <bit>
+#include <cstddef>
 
 #include "kernels/gemm/x86_tile.h"
 
@@ -19,6 +20,13 @@ Val codebook_table(const uint8_t* entries) {
   };
   return bitcast(u8.with_lanes(16), concat({word(0), word(1), word(2), word(3)}));
 }
+
+// Where 16 elements share a scale, q is taken 32 / zero times as large as it is, and the scale smaller, so
+// that all such formats have the same zero.
+int lift_of(const X86WeightFormat& f) {
+  return f.sub == 16 && f.zero ? std::countr_zero(32u / static_cast<unsigned>(f.zero)) : 0;
+}
+int zero_of(const X86WeightFormat& f) { return f.zero << lift_of(f); }
 
 // What a group of 32 elements of 16 columns says, in registers. Vectors have one lane a column.
 struct Group {
@@ -53,6 +61,7 @@ class Panel {
   }
 
   Val header_scale(const Val& at) {
+    if (lift_of(f_)) return to(f32, vector(at, 0, f16)) * (1.0 / (1 << lift_of(f_)));
     if (f_.scale != X86Scale::kExponent) return to(f32, vector(at, 0, f16));
     // 2^(e - 127) has the bits of e as its exponent (e = 0 counts as zero); the codebook holds doubled
     // values.
@@ -98,8 +107,8 @@ class Panel {
     if (f_.codebook) table = codebook_table(f_.codebook);
     Type bytes = u8.with_lanes(4 * kLanes);
     for (int w = 0; w < 8; ++w) {
-      Val q = bits_of(low, w, 0);
-      if (f_.high_bits) q = q | bits_of(high, w, f_.low_bits);
+      Val q = bits_of(low, w, lift_of(f_));
+      if (f_.high_bits) q = q | bits_of(high, w, f_.low_bits + lift_of(f_));
       Val word = bitcast(bytes, q);
       g.words.push_back(table ? op1("lookup16", bytes, {*table, word}) : word);
     }
@@ -109,36 +118,39 @@ class Panel {
   Tensor panel_;
 };
 
-// One number of a record, spread over the lanes.
-Val spread(const Tensor& record, int64_t byte, Type dtype, const Val& index, int64_t constant = 0) {
-  return splat(load_pack(part(record, byte, dtype, 0), index, constant, 1)[0], kLanes);
+// A number of one row's group, spread over the lanes.
+Val spread(const Tensor& group, size_t byte, Type dtype) {
+  return splat(load(part(group, static_cast<int64_t>(byte), dtype, 1), 0), kLanes);
 }
 
-// Adds a group's products with the record of one row to `sum`:
+// -zero · Σ of the activations of a sub-block, which is what a sum of products of q begins with.
+Val beginning(int zero, const Tensor& group, int sub, int subs) {
+  if (zero == 0) return literal(s32.with_lanes(kLanes), 0);
+  if (subs == 2) return spread(group, offsetof(X86Group, half_sums) + 4 * static_cast<size_t>(sub), s32);
+  return spread(group, offsetof(X86Group, sums) + (zero == 8 ? 0 : zero == 16 ? 4 : 8), s32);
+}
+
+// Adds a group's products with the activations of one row to `sum`:
 //   Σ value · a = a_scale · Σ_sub scale · (Σ q·aq - zero · Σ aq) + offset · a_scale · Σ aq
-void add_group(const Product& p, const Tensor& record, const Group& g, const Val& index, Var& sum) {
-  const auto& f = p.format;
-  const auto& r = p.record;
+void add_group(const X86WeightFormat& f, const Tensor& a, const Group& g, Var& sum) {
   int subs = static_cast<int>(g.scales.size()), words = 8 / subs;
   bool small = f.low_bits + f.high_bits < 8 && f.zero < 128;  // no q above 127
   std::optional<Val> total;
   for (int s = 0; s < subs; ++s) {
-    Val negative_sum =
-        subs == 1 ? spread(record, r.sums, s32, index) : spread(record, r.half_sums, s32, index * 2, s);
-    Val dot = f.zero ? negative_sum << std::countr_zero(static_cast<unsigned>(f.zero))
-                     : literal(s32.with_lanes(kLanes), 0);
+    Val dot = beginning(zero_of(f), a, s, subs);
     for (int w = s * words; w < (s + 1) * words; ++w) {
-      Val a = bitcast(s8.with_lanes(4 * kLanes),
-                      splat(load_pack(part(record, 0, u32, 0), index * 8, w, 1)[0], kLanes));
-      dot = op1(small ? "dot.u7s8" : "dot.u8s8", dot.type(), {dot, g.words[static_cast<size_t>(w)], a});
+      Val spread_word = spread(a, offsetof(X86Group, q) + 4 * static_cast<size_t>(w), u32);
+      dot = op1(small ? "dot.u7s8" : "dot.u8s8", dot.type(),
+                {dot, g.words[static_cast<size_t>(w)], bitcast(s8.with_lanes(4 * kLanes), spread_word)});
     }
     auto at = static_cast<size_t>(s);
     total = total ? fma(to(f32, dot), g.scales[at], *total) : to(f32, dot) * g.scales[at];
-    if (!g.offsets.empty() && subs > 1) total = fma(to(f32, negative_sum), -g.offsets[at], *total);
+    if (!g.offsets.empty() && subs == 2)
+      total = fma(to(f32, beginning(32, a, s, subs)), g.offsets[at] * (-1.0 / 32), *total);
   }
-  sum = fma(*total, spread(record, r.scales, f32, index), sum);
+  sum = fma(*total, spread(a, offsetof(X86Group, scale), f32), sum);
   if (!g.offsets.empty() && subs == 1)
-    sum = fma(g.offsets[0], spread(record, r.scaled_sums, f32, index), sum);
+    sum = fma(g.offsets[0], spread(a, offsetof(X86Group, scaled_sum), f32), sum);
 }
 
 }  // namespace
@@ -147,8 +159,9 @@ Sums integer_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& pane
   auto sums = accumulators(a_rows.size(), panels, f32);
   for (int j = 0; j < panels; ++j)
     Panel(p.format, p.w(panel + j)).for_each_group(p.spec.k, [&](const Group& g, const Val& index) {
+      Val at = index * static_cast<int64_t>(sizeof(X86Group));
       for (size_t i = 0; i < a_rows.size(); ++i)
-        add_group(p, a_rows[i], g, index, sums[i][static_cast<size_t>(j)]);
+        add_group(p.format, a_rows[i](at), g, sums[i][static_cast<size_t>(j)]);
     });
   return read(sums);
 }
@@ -157,6 +170,7 @@ Sums integer_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& pane
 // other.
 Sums expanded_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& panel, int panels) {
   auto sums = accumulators(a_rows.size(), panels, f32);
+  int zero = zero_of(p.format);
   auto words = p.block.shared("words", u32, shape(8, kLanes), 64);
   auto scales = p.block.shared("scales", f32, shape(8, kLanes), 64),
        offsets = p.block.shared("offsets", f32, shape(8, kLanes), 64);
@@ -173,7 +187,7 @@ Sums expanded_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& pan
         Val word = load_pack(words(w), {}, 0, kLanes)[0], scale = load_pack(scales(w), {}, 0, kLanes)[0];
         for (int e = 0; e < 4; ++e) {
           Val q = bitcast(s32.with_lanes(kLanes), (e ? word >> (8 * e) : word) & 255);
-          Val value = to(f32, p.format.zero ? q - p.format.zero : q) * scale;
+          Val value = to(f32, zero ? q - zero : q) * scale;
           if (!g.offsets.empty()) value = value + load_pack(offsets(w), {}, 0, kLanes)[0];
           for (size_t i = 0; i < a_rows.size(); ++i) {
             auto& sum = sums[i][static_cast<size_t>(j)];

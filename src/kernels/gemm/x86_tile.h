@@ -21,7 +21,6 @@ struct Product {
   const X86GemmSpec& spec;
   const X86WeightFormat& format;
   X86Form form;
-  X86Record record;
   Block& block;
   Tensor a;  // u8 [rows, bytes of a row or record]
   Tensor w;  // u8 [panels, bytes of a panel]
@@ -36,6 +35,10 @@ struct Product {
 Tensor part(const Tensor& bytes, int64_t byte, Type dtype, int64_t length);
 // The same at a byte that is known at run time, with a constant added.
 Tensor part_at(const Tensor& bytes, const Val& byte, int64_t constant, Type dtype, int64_t length);
+
+// The rows of `a` that a tile reads. There are records for whole tiles; of activations as they are, the last
+// row stands in for those from `end` on.
+std::vector<Tensor> tile_rows(Product& p, const Val& row, const Val& end);
 
 // Vectors of accumulators. A Var that is copied becomes another variable, so they are never moved.
 std::vector<std::vector<Var>> accumulators(size_t rows, int panels, Type type);
