@@ -6,13 +6,13 @@
 
 namespace rose::kernels {
 
-int row_threads(const ir::Target& target, int64_t length, ir::Type dtype, int wanted) {
+int row_threads(const ir::Target& target, int64_t length, ir::Type dtype, int wanted, int accesses) {
   if (!target.is_gpu()) return 1;
   if (wanted != 0) {
     if (wanted < 32 || wanted > 1024 || wanted % 32) throw KernelError(fmt::format("threads={}: use a multiple of 32 up to 1024", wanted));
     return wanted;
   }
-  int64_t per_thread = 2 * (128 / dtype.bits());  // two accesses of 16 bytes in flight
+  int64_t per_thread = accesses * (128 / dtype.bits());
   int64_t threads = (length + per_thread - 1) / per_thread;
   threads = (threads + 31) / 32 * 32;
   return static_cast<int>(std::clamp<int64_t>(threads, 32, 1024));

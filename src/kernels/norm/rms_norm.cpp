@@ -10,7 +10,7 @@ using namespace dsl;
 // One block per row. The row stays in registers between the two passes (on x86: in the first-level cache).
 ir::Kernel rms_norm(const ir::Target& target, const RmsNormSpec& spec) {
   check_row_spec("rms_norm", spec.dtype, spec.hidden);
-  Launch launch{.target = target, .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads)};
+  Launch launch{.target = target, .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads, spec.residual ? 1 : 2)};
   return record("rms_norm", launch, [&](Block& block) {
     Shape rows = shape(dynamic("rows"), spec.hidden);
     auto x = block.input("x", spec.dtype, rows);
