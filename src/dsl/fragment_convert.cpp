@@ -30,7 +30,10 @@ void widen(const Val& v, Pack& out) {  // any value to f32 values (GPU)
                               : to(f32, op1("bfe.u32", Type{}, {bitcast(u32, v), 8 * i, 8})));
     return;
   }
-  if (is_fp8(t)) return out.push_back(to(f32, op("unpack", f16.with_lanes(2), {op1("cvt.f16x2." + ir::to_string(t.with_lanes(2)), Type{}, {Val(v)})})[0]));
+  if (is_fp8(t)) {  // one element: as the low half of a pair
+    Val pair = bitcast(t.with_lanes(2), to(u16, bitcast(u8, v)));
+    return out.push_back(to(f32, op("unpack", f16.with_lanes(2), {op1("cvt.f16x2." + ir::to_string(pair.type()), Type{}, {pair})})[0]));
+  }
   out.push_back(to(f32, v));
 }
 

@@ -230,7 +230,7 @@ Val operator~(const Arg& a) {
   return unary(row, a);
 }
 Val operator!(const Val& a) {
-  if (!a.type().is_pred()) throw IrError("! takes a predicate, not " + ir::to_string(a.type()));
+  if (!a.type().is_pred()) throw IrError("! takes a predicate, not " + ir::to_string(a.type()), builder().line());
   return ~a;
 }
 Val operator==(const Arg& a, const Arg& b) { return compare(a, b, Comparison::kEq); }

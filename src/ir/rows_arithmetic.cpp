@@ -57,7 +57,7 @@ std::vector<Row> arithmetic_rows() {
       unary("not", kNot, "not.$b $r0, $0;", kBits),
       unary("neg", kNeg, "neg.$t $r0, $0;", {s16, s32, s64, f32, f64, f16, bf16, f16.with_lanes(2), bf16.with_lanes(2)}),
       unary("abs", kAbs, "abs.$t $r0, $0;", {s16, s32, s64, f32, f64, f16, bf16, f16.with_lanes(2), bf16.with_lanes(2)}),
-      unary("mov", kMove, "mov.$b $r0, $0;", numbers + std::vector<Type>{pred, e4m3.with_lanes(2), e4m3.with_lanes(4),
+      unary("mov", kMove, "mov.$b $r0, $0;", numbers + std::vector<Type>{pred, e4m3, e5m2, e4m3.with_lanes(2), e4m3.with_lanes(4),
             e5m2.with_lanes(2), e5m2.with_lanes(4), u8, s8, u16.with_lanes(2), s16.with_lanes(2), u8.with_lanes(4),
             s8.with_lanes(4), f32.with_lanes(2)}),
       unary("ex2", kExp2, "ex2.approx.ftz.$t $r0, $0;", {f32}),
@@ -136,7 +136,7 @@ std::vector<Row> arithmetic_rows() {
   rows.push_back({.name = "unpack.u64", .semantic = kUnpack, .text = "mov.b64 {$r0, $r1}, $0;",
                   .signature = {{"u32", "u32"}, {"u64"}}, .available = kGpu});
   rows.push_back({.name = "bitcast", .semantic = kBitcast, .text = "mov.$b $r0, $0;",
-                  .types = kInts + kFloats + std::vector<Type>{e4m3.with_lanes(2), e4m3.with_lanes(4),
+                  .types = kInts + kFloats + std::vector<Type>{u8, e4m3.with_lanes(2), e4m3.with_lanes(4),
                   e5m2.with_lanes(2), e5m2.with_lanes(4), u8.with_lanes(4), s8.with_lanes(4), f32.with_lanes(2)},
                   .signature = {{"t"}, {"any"}}, .available = kEverywhere});
 

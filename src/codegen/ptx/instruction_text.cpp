@@ -89,7 +89,8 @@ std::string InstructionText::format(const ir::Instruction& i) const {
   if (row.semantic == kSharedBase) return fmt::format("mov.u32 {}, shared_memory;", reg(i.results[0]));
   if (row.semantic == kMove && i.type.is_pred() && i.operands[0].is_constant())  // predicates have no constants
     return fmt::format("setp.{}.u32 {}, 0, 0;", i.operands[0].bits ? "eq" : "ne", reg(i.results[0]));
-  if (row.semantic == kMove && i.type.bits() == 8)  // 8-bit values travel in 16-bit registers; there is no mov.b8
+  // 8-bit values travel in 16-bit registers; there is no mov.b8.
+  if ((row.semantic == kMove || row.semantic == kBitcast) && i.type.bits() == 8)
     return fmt::format("mov.b16 {}, {};", reg(i.results[0]), operand(i.operands[0]));
   return expand(i, row.text);
 }
@@ -134,7 +135,7 @@ std::string InstructionText::expand(const ir::Instruction& i, std::string_view t
         out += vector_suffix(i.operands.size() - first);
         break;
       }
-      case '+': if (auto n = i.attributes.at(number(at)); n != 0) fmt::format_to(put, "{:+}", n); break;
+      case '+': if (auto n = i.attributes.at(number(at)); n != 0) fmt::format_to(put, "+{}", n); break;  // PTX writes r+-8
       case '[': {
         size_t first = number(at), last = i.operands.size();
         ++at;  // ':'
