@@ -123,14 +123,33 @@ def random_templates(rng, cases, count):
         yield text, variables
 
 
+def write_expected():
+    """The texts of the cases by jinja2, null where it raises."""
+    folder = pathlib.Path(__file__).parent
+    cases = json.loads((folder / "template_cases.json").read_text())
+    variables = next(v for _, v in random_templates(random.Random(0), ["x"], 1))
+    results = []
+    for case in cases:
+        try:
+            results.append(environment().from_string(case).render(**variables))
+        except Exception:
+            results.append(None)
+    (folder / "template_expected.json").write_text(
+        json.dumps({"now": NOW, "variables": variables, "results": results}, indent=0, ensure_ascii=False) + "\n")
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tool")
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--show", type=int, default=20)
+    parser.add_argument("--write", action="store_true", help="write template_expected.json for chat_template_test.cpp")
     args = parser.parse_args()
     rng = random.Random(args.seed)
+    if args.write:
+        return write_expected()
     env, rose = environment(), Rose(args.tool)
     cases = json.loads((pathlib.Path(__file__).parent / "template_cases.json").read_text())
     variables = next(v for _, v in random_templates(rng, ["x"], 1))

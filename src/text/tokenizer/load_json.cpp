@@ -96,7 +96,9 @@ class MergeReader {
   void add(std::string_view left, std::string_view right) {
     joined_ = left;
     joined_ += right.substr(std::min(prefix_length_, right.size()));
-    merges_.add(id_of(left), id_of(right), {rank_++, id_of(joined_)});
+    TokenId left_id = id_of(left), right_id = id_of(right);
+    merges_.add(left_id, right_id, {rank_, id_of(joined_)});
+    rank_++;
   }
   BpeMerges take() { return std::move(merges_); }
 
