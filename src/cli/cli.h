@@ -33,6 +33,10 @@ using Action = std::function<int()>;
 
 // Each adds one subcommand to `parent`.
 void add_devices(CLI::App& parent, Action& action);
+void add_generate(CLI::App& parent, Action& action);
+void add_embed(CLI::App& parent, Action& action);
+void add_info(CLI::App& parent, Action& action);
+void add_run(CLI::App& parent, Action& action);
 void add_kernels_list(CLI::App& parent, Action& action);
 void add_kernels_show(CLI::App& parent, Action& action);
 void add_kernels_check(CLI::App& parent, Action& action);

@@ -1,0 +1,115 @@
+#include "cli/models.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+namespace rose::cli {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;  // what a signal handler may touch
+
+void on_interrupt(int) {
+  interrupted = 1;
+  std::signal(SIGINT, SIG_DFL);
+}
+
+std::filesystem::path models_folder() {
+  if (const char* home = std::getenv("ROSE_HOME"); home && *home)
+    return std::filesystem::path(home) / "models";
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home ? home : ".") / ".cache/rose/models";
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
+  command.add_option("MODEL", options.model, "A name (smollm2), a folder or a .gguf or .safetensors file")
+      ->required();
+  if (!runs) return;
+  command.add_option("--device", options.device, "auto or x86")->capture_default_str();
+  command.add_option("--threads", options.threads, "Threads of the x86 device; 0: all processors")
+      ->capture_default_str();
+  command
+      .add_option("--dtype", options.dtype,
+                  "auto: quantised weights meet 8-bit activations; f32: everything in f32")
+      ->capture_default_str();
+}
+
+std::filesystem::path find_model_path(const std::string& model) {
+  std::error_code ignored;
+  if (std::filesystem::exists(model, ignored)) return model;
+  auto folder = models_folder();
+  if (!model.empty() && model.front() != '.' && model.find('/') == std::string::npos &&
+      std::filesystem::exists(folder / model, ignored))
+    return folder / model;
+  std::vector<std::string> names;
+  for (std::filesystem::directory_iterator entry(folder, ignored), end; entry != end;
+       entry.increment(ignored))
+    if (entry->is_directory(ignored)) names.push_back(entry->path().filename().string());
+  std::ranges::sort(names);
+  throw CliError(fmt::format(
+      "there is no file, folder or model '{}'. Models in {}: {}", model, folder.string(),
+      names.empty() ? "none; run scripts/fetch-models" : fmt::format("{}", fmt::join(names, ", "))));
+}
+
+models::Precision precision_of(const ModelOptions& options) {
+  if (options.dtype == "auto") return models::Precision::kFast;
+  if (options.dtype == "f32") return models::Precision::kExact;
+  throw CliError(fmt::format("--dtype {}: use auto or f32", options.dtype));
+}
+
+std::unique_ptr<runtime::Context> open_model_context(const ModelOptions& options) {
+  if (options.device != "auto" && options.device != "x86")
+    throw CliError(
+        fmt::format("--device {}: models run on the x86 device so far; use auto or x86", options.device));
+  if (options.threads < 0)
+    throw CliError(fmt::format("--threads {}: use 0 (all processors) or more", options.threads));
+  runtime::ContextOptions context;
+  context.device = "x86";
+  context.x86.threads = options.threads;
+  context.log = runtime::log_to_stderr(runtime::LogLevel::kWarning);
+  return runtime::open_context(std::move(context));
+}
+
+LanguageModel::LanguageModel(const ModelOptions& options, int64_t context_tokens)
+    : checkpoint(models::Checkpoint::open(find_model_path(options.model))), vocabulary(checkpoint) {
+  Stopwatch watch;
+  auto precision = precision_of(options);
+  context = open_model_context(options);
+  decoder = models::load_decoder(*context, checkpoint, precision);
+  engine::EngineOptions engine_options;
+  engine_options.cache_tokens = context_tokens;
+  engine = std::make_unique<engine::GenerationEngine>(*context, *decoder, vocabulary, engine_options);
+  auto counters = context->cache().counters();
+  compile_seconds = counters.build_seconds + counters.load_seconds + counters.disk_seconds;
+  load_seconds = std::max(0.0, watch.lap() - compile_seconds);
+}
+
+bool write_out(std::string_view text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+}
+
+Interruption::Interruption() {
+  interrupted = 0;
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+Interruption::~Interruption() {
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGPIPE, SIG_DFL);
+}
+
+bool Interruption::requested() const { return interrupted != 0; }
+
+void Interruption::reset() {
+  interrupted = 0;
+  std::signal(SIGINT, on_interrupt);
+}
+
+}  // namespace rose::cli

@@ -1,0 +1,107 @@
+// The generation engine: requests share steps of one model, with a paged KV cache between them.
+//
+// An answer depends on its own request alone (prompt, settings, seed), whatever shares its steps: kernels
+// compute each row by itself, prompts are cut into chunks at places that depend on the prompt alone, and
+// draws depend on seed and position.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/block_pool.h"
+#include "engine/error.h"
+#include "engine/text_stream.h"
+#include "kernels/sampling/sample.h"
+#include "models/decoder.h"
+#include "models/vocabulary.h"
+
+namespace rose::engine {
+
+struct SamplingOptions {
+  float temperature = 1;  // 0: always the likeliest token
+  float top_p = 1, min_p = 0;
+  int32_t top_k = 0;                                  // 0: all
+  float repetition = 1, presence = 0, frequency = 0;  // penalties; 1, 0, 0: none
+  std::map<int32_t, float> logit_bias;                // by token
+  std::optional<uint64_t> seed;                       // without one, each answer differs
+};
+
+struct GenerationRequest {
+  std::vector<int32_t> prompt;
+  int64_t max_tokens = 256;
+  SamplingOptions sampling;
+  std::vector<int32_t> stop_tokens;       // end the answer; not part of it
+  std::vector<std::string> stop_strings;  // the same for text
+  bool logprobs = false;
+  /// Text as it becomes certain, in the thread that calls step(). Returning false cancels the request.
+  std::function<bool(std::string_view)> on_text;
+};
+
+enum class FinishReason { kNone, kStop, kLength, kCancelled };
+const char* finish_name(FinishReason reason);  // "stop", "length", "cancelled"
+
+struct GenerationResult {
+  std::string text;
+  std::vector<int32_t> tokens;  // without the stop token
+  std::vector<float> logprobs;  // one a token, when asked for
+  FinishReason finish = FinishReason::kNone;
+  int64_t prompt_tokens = 0;
+  uint64_t seed = 0;  // that reproduces the answer
+};
+
+struct EngineOptions {
+  int64_t cache_tokens = 0;    // of the KV cache; 0: one answer of the model's context, up to 4096
+  int64_t prompt_chunk = 512;  // tokens of one prompt in one step
+  int64_t batch = 64;          // requests that run at once
+};
+
+/// One thread at a time may call it. Context, decoder and vocabulary must outlive it.
+class GenerationEngine {
+ public:
+  GenerationEngine(runtime::Context& context, models::Decoder& decoder, const models::Vocabulary& vocabulary,
+                   const EngineOptions& options);
+  ~GenerationEngine();
+
+  /// Queues a request and returns its number. Throws EngineError for empty and over-long prompts and for
+  /// settings out of range. An answer that would not fit into the context is cut there (finish "length").
+  int64_t submit(GenerationRequest request);
+  /// One forward step over all running requests. False when there is nothing left to do.
+  bool step();
+  /// The answer of a finished request, which is then forgotten; nothing while it is not finished.
+  std::optional<GenerationResult> take(int64_t id);
+  /// submit, step until finished, take.
+  GenerationResult generate(GenerationRequest request);
+
+  /// Tokens of a prompt and its answer together.
+  int64_t context_length() const { return context_length_; }
+  int64_t cache_bytes() const;
+
+ private:
+  struct Sequence;
+
+  void admit();
+  models::Step gather(std::vector<Sequence*>& sampled);
+  void sample(const std::vector<Sequence*>& rows);
+  void accept(Sequence& sequence, int32_t token, float logprob);
+  void finish(Sequence& sequence, FinishReason reason);
+
+  runtime::Context& context_;
+  models::Decoder& decoder_;
+  const models::Vocabulary& vocabulary_;
+  EngineOptions options_;
+  int64_t context_length_;
+  models::KvCache cache_;
+  BlockPool pool_;
+  models::Workspace logits_, settings_, counts_, bias_, scratch_, tokens_, flags_, logprobs_;
+  std::map<int, std::unique_ptr<kernels::Sample>> samplers_;  // by what they offer
+  std::vector<std::unique_ptr<Sequence>> waiting_, running_;
+  std::map<int64_t, GenerationResult> finished_;
+  int64_t next_id_ = 1;
+};
+
+}  // namespace rose::engine

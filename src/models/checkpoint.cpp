@@ -1,0 +1,107 @@
+#include "models/checkpoint.h"
+
+#include <cmath>
+#include <fstream>
+
+#include "weights/finite.h"
+#include "weights/gguf.h"
+#include "weights/names.h"
+
+namespace rose::models {
+
+std::string read_text(const std::filesystem::path& path) {
+  std::error_code error;
+  auto size = std::filesystem::file_size(path, error);
+  if (error) fail("{}: cannot be read: {}", path.string(), error.message());
+  if (size > 100'000'000) fail("{}: has {} bytes, which is too much for a text file", path.string(), size);
+  std::string text(size, '\0');
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(text.data(), static_cast<std::streamsize>(size))) fail("{}: cannot be read", path.string());
+  return text;
+}
+
+nlohmann::json read_json(const std::filesystem::path& path) {
+  auto json = nlohmann::json::parse(read_text(path), nullptr, false);
+  if (json.is_discarded()) fail("{}: is not valid JSON", path.string());
+  return json;
+}
+
+Checkpoint Checkpoint::open(const std::filesystem::path& path) {
+  Checkpoint c;
+  c.files_ = weights::find_model(path);
+  if (c.is_gguf()) {
+    auto gguf = weights::open_gguf(c.files_.weights);
+    c.tensors_ = std::move(gguf.tensors);
+    c.metadata_ = std::move(gguf.metadata);
+    c.architecture_ = c.metadata_.text_at("general.architecture");
+    return c;
+  }
+  c.tensors_ = weights::open_tensors(c.files_);
+  if (!c.files_.config)
+    fail("{}: has no config.json, which says what model the tensors belong to", c.files_.folder.string());
+  c.config_ = read_json(*c.files_.config);
+  if (!c.config_.is_object() || !c.config_.contains("model_type") || !c.config_["model_type"].is_string())
+    fail("{}: model_type: is missing", c.files_.config->string());
+  c.architecture_ = c.config_["model_type"].get<std::string>();
+  // Some encoders are stored below the name of their class, as "bert.embeddings…".
+  for (const std::string& prefix : {std::string(), c.architecture_ + "."})
+    if (c.tensors_.contains(prefix + "embeddings.word_embeddings.weight")) c.prefix_ = prefix;
+  return c;
+}
+
+std::string Checkpoint::name() const {
+  if (is_gguf()) {
+    if (auto name = metadata_.find_text("general.name")) return std::string(*name);
+    return files_.weights.filename().string();
+  }
+  auto folder = std::filesystem::absolute(files_.folder).lexically_normal();
+  return (folder.filename().empty() ? folder.parent_path() : folder).filename().string();
+}
+
+std::string Checkpoint::local_name(std::string_view name) const {
+  if (!is_gguf()) return prefix_ + std::string(name);
+  auto local = weights::gguf_name(architecture_, name);
+  return local ? *local : std::string(name);
+}
+
+const weights::Tensor* Checkpoint::find(std::string_view name) const {
+  return tensors_.find(local_name(name));
+}
+
+const weights::Tensor& Checkpoint::tensor(std::string_view name, std::initializer_list<int64_t> shape) const {
+  std::vector<uint64_t> extents;
+  for (int64_t extent : shape) extents.push_back(static_cast<uint64_t>(extent));
+  const auto& tensor = tensors_.at(local_name(name), extents);
+  weights::expect_finite(tensors_, tensor);
+  return tensor;
+}
+
+std::optional<double> Checkpoint::find_real(std::string_view key, std::string_view gguf) const {
+  if (is_gguf()) {
+    auto value = metadata_.find_real(gguf_key(gguf));
+    if (value && !std::isfinite(*value))
+      fail("{}: {}: is not finite", files_.weights.string(), gguf_key(gguf));
+    return value;
+  }
+  auto found = config_.find(key);
+  if (found == config_.end() || found->is_null()) return std::nullopt;
+  if (!found->is_number()) fail("{}: {}: expected a number", files_.config->string(), key);
+  return found->get<double>();
+}
+
+std::optional<int64_t> Checkpoint::find_integer(std::string_view key, std::string_view gguf) const {
+  auto value = find_real(key, gguf);
+  if (!value) return std::nullopt;
+  if (*value != std::floor(*value) || std::abs(*value) > 1e12)
+    fail("{}: {}: {} is no sensible integer", is_gguf() ? files_.weights.string() : files_.config->string(),
+         is_gguf() ? gguf_key(gguf) : std::string(key), *value);
+  return static_cast<int64_t>(*value);
+}
+
+int64_t Checkpoint::integer(std::string_view key, std::string_view gguf) const {
+  if (auto value = find_integer(key, gguf)) return *value;
+  if (is_gguf()) fail("{}: {}: is missing", files_.weights.string(), gguf_key(gguf));
+  fail("{}: {}: is missing", files_.config->string(), key);
+}
+
+}  // namespace rose::models

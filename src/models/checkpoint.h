@@ -1,0 +1,65 @@
+// A model's files, opened: its configuration and its tensors under one set of names, whether they come from
+// GGUF or from a Hugging Face folder.
+#pragma once
+
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "models/error.h"
+#include "weights/meta_data.h"
+#include "weights/model_folder.h"
+#include "weights/tensor_store.h"
+
+namespace rose::models {
+
+/// Immutable and cheap to copy: views share the mapped files.
+class Checkpoint {
+ public:
+  /// Throws WeightsError or ModelError naming file and field.
+  static Checkpoint open(const std::filesystem::path& path);
+
+  bool is_gguf() const { return files_.kind == weights::ModelKind::kGguf; }
+  const weights::ModelFiles& files() const { return files_; }
+  const weights::TensorStore& tensors() const { return tensors_; }
+  /// GGUF files only; empty otherwise.
+  const weights::MetaData& metadata() const { return metadata_; }
+  /// config.json; null for GGUF files.
+  const nlohmann::json& config() const { return config_; }
+
+  /// "llama", "gemma3", "bert": general.architecture of a GGUF file, model_type of config.json.
+  const std::string& architecture() const { return architecture_; }
+  /// For people: general.name, or the folder's name.
+  std::string name() const;
+
+  /// Tensors by their Hugging Face names ("model.layers.7.self_attn.q_proj.weight"). The first throws when
+  /// the tensor is missing, has another shape or holds NaN or infinity; the second gives null when it is
+  /// missing.
+  const weights::Tensor& tensor(std::string_view name, std::initializer_list<int64_t> shape) const;
+  const weights::Tensor* find(std::string_view name) const;
+
+  /// A value of the configuration: `key` in config.json, or "ARCHITECTURE.gguf_key" of the metadata. Throws
+  /// ModelError when it is missing (nullopt from the find_… forms) or not a number in range.
+  int64_t integer(std::string_view key, std::string_view gguf_key) const;
+  std::optional<int64_t> find_integer(std::string_view key, std::string_view gguf_key) const;
+  std::optional<double> find_real(std::string_view key, std::string_view gguf_key) const;
+
+ private:
+  std::string local_name(std::string_view name) const;
+  std::string gguf_key(std::string_view key) const { return architecture_ + "." + std::string(key); }
+
+  weights::ModelFiles files_;
+  weights::TensorStore tensors_;
+  weights::MetaData metadata_;
+  nlohmann::json config_;
+  std::string architecture_, prefix_;  // prefix_: before every name of a safetensors file
+};
+
+/// The whole of a small text file. Throws ModelError beyond 100 MB or when it cannot be read.
+std::string read_text(const std::filesystem::path& path);
+/// The same, parsed; throws ModelError naming the file for malformed JSON.
+nlohmann::json read_json(const std::filesystem::path& path);
+
+}  // namespace rose::models

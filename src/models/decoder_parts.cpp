@@ -1,0 +1,210 @@
+#include "models/decoder_parts.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "weights/dequantize.h"
+
+namespace rose::models {
+namespace {
+
+template <typename T>
+void put(runtime::Stream& stream, Workspace& workspace, const std::vector<T>& values) {
+  auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
+  if (bytes) stream.upload(workspace.at_least(bytes), values.data(), static_cast<size_t>(bytes));
+}
+
+}  // namespace
+
+std::string layer_tensor(int64_t layer, std::string_view name) {
+  return fmt::format("model.layers.{}.{}", layer, name);
+}
+
+runtime::Buffer norm_weight(runtime::Context& context, const Checkpoint& checkpoint, const std::string& name,
+                            int64_t size, bool add_one) {
+  auto values = floats(checkpoint, name, {size});
+  if (add_one)
+    for (float& v : values) v += 1;
+  return upload(context, values);
+}
+
+StepData::StepData(runtime::Context& c, const DecoderConfig& config)
+    : context(c),
+      stream(c.stream()),
+      x(c),
+      h(c),
+      qkv(c),
+      attended(c),
+      gate_up(c),
+      product(c),
+      records(c),
+      positions(c),
+      slots(c),
+      first_tokens(c),
+      lengths(c),
+      block_table(c),
+      several(c),
+      single(c),
+      config_(config) {}
+
+void StepData::load(const Step& step, const kernels::X86Attention& attention) {
+  tokens = step.count(), sequences = step.sequences(), table_width = step.table_width;
+  auto tiles = attention.tiles(step.first_tokens);
+  several_count = static_cast<int64_t>(tiles.several.size() / 2),
+  single_count = static_cast<int64_t>(tiles.single.size() / 2);
+  put(stream, positions, step.positions), put(stream, slots, step.slots),
+      put(stream, first_tokens, step.first_tokens);
+  put(stream, lengths, step.lengths), put(stream, block_table, step.block_table);
+  put(stream, several, tiles.several), put(stream, single, tiles.single);
+}
+
+runtime::DevicePointer RopeTable::for_positions(int64_t count) {
+  if (count > rows_) {
+    int64_t rows = std::max<int64_t>(512, rows_);
+    while (rows < count) rows *= 2;
+    auto table = kernels::rope_table(parameters_, rows);
+    if (!divisors_.empty()) {
+      auto frequencies = kernels::rope_frequencies(parameters_);
+      size_t half = frequencies.size();
+      for (size_t at = 0; at < static_cast<size_t>(rows); ++at)
+        for (size_t i = 0; i < half; ++i) {
+          double angle = static_cast<double>(at) * frequencies[i] / divisors_[i];
+          table[at * 2 * half + i] = static_cast<float>(std::cos(angle));
+          table[at * 2 * half + half + i] = static_cast<float>(std::sin(angle));
+        }
+    }
+    table_ = upload(*context_, table);
+    rows_ = rows;
+  }
+  return table_;
+}
+
+TokenEmbedding::TokenEmbedding(const Checkpoint& checkpoint, const DecoderConfig& config, float scale)
+    : checkpoint_(checkpoint), table_(nullptr), scale_(scale) {
+  table_ = &checkpoint_.tensor("model.embed_tokens.weight", {config.vocab, config.hidden});
+}
+
+void TokenEmbedding::operator()(runtime::Stream& stream, const std::vector<int32_t>& tokens,
+                                runtime::DevicePointer out) {
+  const size_t hidden = table_->row_elements(), bytes = table_->row_bytes();
+  rows_.resize(tokens.size() * hidden);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    auto id = static_cast<uint64_t>(static_cast<uint32_t>(tokens[i]));
+    if (id >= table_->rows()) fail("the token {} is beyond the model's {} tokens", id, table_->rows());
+    weights::dequantize(table_->format, table_->bytes.subspan(id * bytes, bytes),
+                        std::span(rows_).subspan(i * hidden, hidden));
+  }
+  if (scale_ != 1)
+    for (float& v : rows_) v *= scale_;
+  stream.upload(out, rows_.data(), rows_.size() * sizeof(float));
+}
+
+SelfAttention::SelfAttention(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& c,
+                             int64_t layer, Precision precision, const Options& options)
+    : layer_(layer) {
+  const int64_t q = c.q_heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+  auto name = [&](std::string_view part) { return layer_tensor(layer, part); };
+  const weights::Tensor* parts[] = {&checkpoint.tensor(name("self_attn.q_proj.weight"), {q, c.hidden}),
+                                    &checkpoint.tensor(name("self_attn.k_proj.weight"), {kv, c.hidden}),
+                                    &checkpoint.tensor(name("self_attn.v_proj.weight"), {kv, c.hidden})};
+  std::vector<float> bias;
+  if (c.qkv_bias)
+    for (auto [part, size] : {std::pair{"self_attn.q_proj.bias", q},
+                              {"self_attn.k_proj.bias", kv},
+                              {"self_attn.v_proj.bias", kv}}) {
+      auto values = floats(checkpoint, name(part), {size});
+      bias.insert(bias.end(), values.begin(), values.end());
+    }
+  qkv_ = Linear(context, checkpoint, parts, precision, false, bias);
+  const weights::Tensor* output[] = {&checkpoint.tensor(name("self_attn.o_proj.weight"), {c.hidden, q})};
+  output_ = Linear(context, checkpoint, output, precision, options.adds);
+  kernels::QkRopeCacheSpec rotate;
+  rotate.dtype = ir::f32, rotate.kv_dtype = ir::f32;
+  rotate.q_heads = c.q_heads, rotate.kv_heads = c.kv_heads, rotate.head_dim = c.head_dim,
+  rotate.rotary_dim = c.rope.rotary_dim;
+  rotate.style = c.rope_style, rotate.norm = c.qk_norm, rotate.epsilon = c.epsilon;
+  if (c.qk_norm) {
+    q_norm_ = norm_weight(context, checkpoint, name("self_attn.q_norm.weight"), c.head_dim, options.add_one);
+    k_norm_ = norm_weight(context, checkpoint, name("self_attn.k_norm.weight"), c.head_dim, options.add_one);
+  }
+  rotate_ = std::make_unique<kernels::QkRopeCache>(context, rotate);
+  kernels::X86AttentionSpec attention;
+  attention.q_heads = c.q_heads, attention.kv_heads = c.kv_heads, attention.head_dim = c.head_dim,
+  attention.block_size = 32;
+  attention.window = options.global ? 0 : c.window, attention.scale = c.attention_scale,
+  attention.softcap = c.softcap;
+  attention_ = std::make_unique<kernels::X86Attention>(context, attention);
+}
+
+void SelfAttention::operator()(StepData& step, RopeTable& rope, KvCache& cache, runtime::DevicePointer h,
+                               runtime::DevicePointer out) {
+  auto& k = cache.k[static_cast<size_t>(layer_)];
+  auto& v = cache.v[static_cast<size_t>(layer_)];
+  auto qkv = step.room(step.qkv, qkv_.n());
+  qkv_(step.stream, h, qkv, step.tokens, step.records);
+
+  kernels::QkRopeCache::Arguments r;
+  r.qkv = qkv, r.q_weight = q_norm_, r.k_weight = k_norm_;
+  r.positions = step.positions.at_least(0), r.slots = step.slots.at_least(0);
+  r.table = rope.for_positions(1), r.table_rows = rope.rows();
+  r.k_cache = k, r.v_cache = v, r.tokens = step.tokens;
+  (*rotate_)(step.stream, r);
+
+  kernels::X86Attention::Arguments a;
+  a.q = qkv, a.q_stride = qkv_.n(), a.k = k, a.v = v,
+  a.out = step.attended.at_least(step.tokens * qkv_.n() * 4);
+  a.first_queries = step.first_tokens.at_least(0), a.lengths = step.lengths.at_least(0),
+  a.block_table = step.block_table.at_least(0);
+  a.several = step.several.at_least(0), a.single = step.single.at_least(0);
+  a.several_count = step.several_count, a.single_count = step.single_count;
+  a.tokens = step.tokens, a.sequences = step.sequences, a.table_width = step.table_width;
+  (*attention_)(step.stream, a);
+  output_(step.stream, a.out, out, step.tokens, step.records);
+}
+
+FeedForward::FeedForward(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& c,
+                         int64_t layer, Precision precision, std::string_view activation, bool adds) {
+  auto name = [&](std::string_view part) { return layer_tensor(layer, part); };
+  const weights::Tensor* both[] = {
+      &checkpoint.tensor(name("mlp.gate_proj.weight"), {c.intermediate, c.hidden}),
+      &checkpoint.tensor(name("mlp.up_proj.weight"), {c.intermediate, c.hidden})};
+  gate_up_ = Linear(context, checkpoint, both, precision);
+  const weights::Tensor* down[] = {
+      &checkpoint.tensor(name("mlp.down_proj.weight"), {c.hidden, c.intermediate})};
+  down_ = Linear(context, checkpoint, down, precision, adds);
+  kernels::ActivationSpec spec;
+  spec.dtype = ir::f32, spec.width = c.intermediate, spec.function = activation, spec.form = "packed";
+  activation_ = std::make_unique<kernels::ActivationKernel>(context, spec);
+}
+
+void FeedForward::operator()(StepData& step, runtime::DevicePointer h, runtime::DevicePointer out) {
+  auto gate_up = step.room(step.gate_up, gate_up_.n()), product = step.room(step.product, gate_up_.n() / 2);
+  gate_up_(step.stream, h, gate_up, step.tokens, step.records);
+  (*activation_)(step.stream, gate_up, product, step.tokens);
+  down_(step.stream, product, out, step.tokens, step.records);
+}
+
+OutputHead::OutputHead(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& c,
+                       Precision precision, bool add_one)
+    : config_(c),
+      norm_weight_(norm_weight(context, checkpoint, "model.norm.weight", c.hidden, add_one)),
+      norm_(context, {.dtype = ir::f32, .hidden = c.hidden, .epsilon = c.epsilon}),
+      chosen_(context) {
+  const char* name = checkpoint.find("lm_head.weight") ? "lm_head.weight" : "model.embed_tokens.weight";
+  const weights::Tensor* parts[] = {&checkpoint.tensor(name, {c.vocab, c.hidden})};
+  projection_ = Linear(context, checkpoint, parts, precision);
+}
+
+void OutputHead::operator()(StepData& step, const std::vector<int32_t>& rows, runtime::DevicePointer x,
+                            runtime::DevicePointer logits) {
+  const int64_t bytes = config_.hidden * 4;
+  auto count = static_cast<int64_t>(rows.size());
+  auto chosen = chosen_.at_least(count * bytes);
+  for (int64_t i = 0; i < count; ++i)
+    step.stream.copy(chosen + i * bytes, x + rows[static_cast<size_t>(i)] * bytes,
+                     static_cast<size_t>(bytes));
+  norm_(step.stream, chosen, norm_weight_, chosen, count);
+  projection_(step.stream, chosen, logits, count, step.records);
+}
+
+}  // namespace rose::models
