@@ -187,7 +187,7 @@ Val draw(Block& block, const Settings& settings, const Frag& v, const Val& most)
 ir::Kernel sample(const ir::Target& target, const SampleSpec& spec) {
   check_row_spec(kName, spec.dtype, spec.vocab, 1 << 20);
   int threads =
-      !target.is_gpu() ? 1 : static_cast<int>(std::clamp<int64_t>((spec.vocab / 8 + 31) / 32 * 32, 32, 1024));
+      !target.is_gpu() ? 1 : static_cast<int>(std::clamp<int64_t>((spec.vocab / 8 + 31) / 32 * 32, 64, 1024));
   return record(kName, {.target = target, .threads = threads}, [&](Block& block) {
     auto logits = block.input("logits", spec.dtype, shape(dynamic("rows"), spec.vocab));
     bool reads_settings = !spec.greedy || adjusts(spec);
