@@ -28,9 +28,10 @@ ir::Kernel layer_norm(const ir::Target& target, const LayerNormSpec& spec) {
     auto v = to(f32, load(x(group.row), lanes));
     if (spec.residual) {
       // What is normalised is the sum as the next layer will read it: rounded to dtype.
-      auto sum = keep(block, to(spec.dtype, v + to(f32, load(residual(group.row), lanes))));
+      auto sum = to(spec.dtype, v + to(f32, load(residual(group.row), lanes)));
       store(residual(group.row), sum);
-      v = to(f32, sum);
+      // A row too long for registers: each thread reads back what it wrote itself.
+      v = to(f32, lanes.resident ? sum : load(residual(group.row), lanes));
     }
     double share = 1.0 / static_cast<double>(spec.hidden);
     auto difference = v - row_sum(block, v) * share;

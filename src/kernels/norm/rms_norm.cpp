@@ -10,7 +10,8 @@ using namespace dsl;
 // One block per row. The row stays in registers between the two passes (on x86: in the first-level cache).
 ir::Kernel rms_norm(const ir::Target& target, const RmsNormSpec& spec) {
   check_row_spec("rms_norm", spec.dtype, spec.hidden);
-  Launch launch{.target = target, .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads, spec.residual ? 1 : 2)};
+  Launch launch{.target = target,
+                .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads, spec.residual ? 1 : 2)};
   return record("rms_norm", launch, [&](Block& block) {
     Shape rows = shape(dynamic("rows"), spec.hidden);
     auto x = block.input("x", spec.dtype, rows);
@@ -23,9 +24,10 @@ ir::Kernel rms_norm(const ir::Target& target, const RmsNormSpec& spec) {
     auto v = to(f32, load(x(group.row), lanes));
     if (spec.residual) {
       // What is normalised is the sum as the next layer will read it: rounded to dtype.
-      auto sum = keep(block, to(spec.dtype, v + to(f32, load(residual(group.row), lanes))));
+      auto sum = to(spec.dtype, v + to(f32, load(residual(group.row), lanes)));
       store(residual(group.row), sum);
-      v = to(f32, sum);
+      // A row too long for registers: each thread reads back what it wrote itself.
+      v = to(f32, lanes.resident ? sum : load(residual(group.row), lanes));
     }
     auto scale = rsqrt(row_sum(block, v * v) * (1.0 / static_cast<double>(spec.hidden)) + spec.epsilon);
     auto w = to(f32, load(weight, lanes));

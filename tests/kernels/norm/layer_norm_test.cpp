@@ -50,7 +50,8 @@ void check(const LayerNormSpec& spec, int64_t rows, double offset = 0) {
 
 TEST(LayerNorm, MatchesTheReferenceForEverySizeAndRemainder) {
   for (ir::Type dtype : {ir::bf16, ir::f16, ir::f32})
-    for (int64_t hidden : {1, 2, 3, 7, 8, 31, 33, 64, 100, 257, 384, 640, 768, 1000, 2048, 4096, 5120, 20000})
+    for (int64_t hidden :
+         {1, 2, 3, 7, 8, 31, 33, 64, 100, 257, 384, 640, 768, 1000, 2048, 4096, 5120, 20000, 65536})
       for (bool residual : {false, true}) {
         LayerNormSpec spec;
         spec.dtype = dtype, spec.hidden = hidden, spec.residual = residual;

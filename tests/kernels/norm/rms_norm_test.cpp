@@ -43,7 +43,7 @@ void check(const RmsNormSpec& spec, int64_t rows) {
 TEST(RmsNorm, MatchesTheReferenceForEverySizeAndRemainder) {
   for (ir::Type dtype : {ir::bf16, ir::f16, ir::f32})
     for (int64_t hidden :
-         {1, 2, 3, 7, 8, 16, 31, 33, 64, 100, 128, 257, 576, 640, 1000, 2048, 4096, 5120, 8192, 20000})
+         {1, 2, 3, 7, 8, 16, 31, 33, 64, 100, 128, 257, 576, 640, 1000, 2048, 4096, 5120, 8192, 20000, 65536})
       for (bool residual : {false, true}) {
         RmsNormSpec spec;
         spec.dtype = dtype, spec.hidden = hidden, spec.residual = residual;

@@ -6,6 +6,7 @@
 #include <limits>
 #include <random>
 
+#include "ir/kernel.h"
 #include "kernels/sampling/random.h"
 #include "support.h"
 
@@ -208,6 +209,19 @@ TEST(Sample, TheKeyIsPhilox) {
   auto key = random_key(0, 0);
   EXPECT_EQ(key.first, 0x6627e8d5u);
   EXPECT_EQ(key.second, 0xe169c58du);
+}
+
+// Blocks of few threads and of many: what all threads decide together must be seen to be the same for all.
+TEST(Sample, KernelsForGpusPassTheVerifier) {
+  for (int64_t vocab : {1, 100, 257, 1000, 32000, 262144}) {
+    SampleSpec spec;
+    spec.vocab = vocab, spec.penalties = spec.bias = spec.logprob = true;
+    for (const char* target : {"sm_90a", "sm_100a"}) {
+      auto kernel = sample(ir::parse_target(target), spec);
+      ir::optimize(kernel);
+      EXPECT_NO_THROW(ir::verify(kernel)) << vocab << " " << target;
+    }
+  }
 }
 
 TEST(Sample, RefusesWhatItCannotDo) {
