@@ -112,6 +112,7 @@ TEST(Fold, ConstantsOfEveryWidth) {
   };
   EXPECT_EQ(shift("shl", u16, 0x8001, 1), "2");
   EXPECT_EQ(shift("shl", u32, 1, 32), "0");
+  EXPECT_EQ(shift("shl", u32, 1, 65), "0");
   EXPECT_EQ(shift("shr", s32, -8, 1), "-4");
   EXPECT_EQ(shift("shr", s32, -8, 40), "-1");
   EXPECT_EQ(shift("shr", u16, 0x8000, 200), "0");
@@ -191,6 +192,23 @@ TEST(Fold, AddressesTakeConstantsUpToTheLimit) {
   EXPECT_EQ(address({-most}, -1), "st.global u32 %2, 1 #-1");
   EXPECT_EQ(address({INT64_MAX}, 100), "st.global u32 %2, 1 #100");
   EXPECT_EQ(address({INT64_MIN}, -100), "st.global u32 %2, 1 #-100");
+}
+
+// The sum was made of the variable's old value.
+TEST(Fold, AddressesOfVariablesStay) {
+  Case c;
+  Operand v = c.variable(u64);
+  c.assign(v, c.buffer);
+  Operand address = c.emit("add", u64, {v, c.number(u64, 8)});
+  c.assign(v, c.emit("add", u64, {c.buffer, c.number(u64, 64)}));
+  c.append("st.global", u64, {}, {address, c.number(u64, 5)}, {0});
+  c.append("st.global", u64, {}, {v, c.number(u64, 6)}, {0});
+  c.stores = 10;
+  auto before = c.run(0);
+  EXPECT_EQ(before[1], 5u);
+  EXPECT_EQ(before[8], 6u);
+  c.after(fold_constants);
+  EXPECT_EQ(c.run(0), before);
 }
 
 // How many additions a kernel with `x + x` in several places keeps.

@@ -46,8 +46,8 @@ Bytes executed(const Kernel& kernel, uint64_t seed) {
 Target plain() { return parse_target("x86:baseline"); }
 
 TEST(RandomKernels, EachPassKeepsEveryBit) {
-  int64_t before = 0, after = 0, changed = 0, wrong = 0;
-  for (uint64_t seed = 0; seed < 3000 && wrong < 3; ++seed) {
+  int64_t before = 0, after = 0, wrong = 0;
+  for (uint64_t seed = 0; seed < 2500 && wrong < 3; ++seed) {
     Kernel kernel = random_kernel(seed, plain());
     ASSERT_NO_THROW(verify(kernel)) << to_string(kernel);
     const Bytes expected = interpreted(kernel, seed);
@@ -63,7 +63,6 @@ TEST(RandomKernels, EachPassKeepsEveryBit) {
       }
       Kernel twice = kernel;
       pass.run(twice);
-      changed += to_string(twice) != to_string(kernel);
       ASSERT_EQ(to_string(twice), to_string(kernel)) << "seed " << seed << ": '" << pass.name << "' finds more the second time";
     }
     after += instruction_count(kernel.body);
@@ -74,7 +73,7 @@ TEST(RandomKernels, EachPassKeepsEveryBit) {
 TEST(RandomKernels, MachineCodeAgreesBeforeAndAfter) {
   auto start = std::chrono::steady_clock::now();
   int kernels = 0;
-  for (uint64_t seed = 10000; kernels < 2000 && std::chrono::steady_clock::now() - start < std::chrono::seconds(20); ++seed, ++kernels) {
+  for (uint64_t seed = 10000; kernels < 2000 && std::chrono::steady_clock::now() - start < std::chrono::seconds(10); ++seed, ++kernels) {
     Kernel kernel = random_kernel(seed, plain());
     const Bytes expected = interpreted(kernel, seed);
     ASSERT_EQ(executed(kernel, seed), expected) << "seed " << seed << ", before the passes\n" << to_string(kernel);
