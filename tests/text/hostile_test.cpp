@@ -31,7 +31,7 @@ std::string load_message(const Json& json) {
 TEST(HostileTokenizerJson, MessagesNameTheField) {
   using Change = std::function<void(Json&)>;
   const std::pair<Change, std::string_view> cases[] = {
-      {[](Json& j) { j.erase("model"); }, "model is missing"},
+      {[](Json& j) { j.erase("model"); }, "model.vocab is missing"},
       {[](Json& j) { j["model"]["type"] = "Neural"; }, "model.type"},
       {[](Json& j) { j["model"].erase("vocab"); }, "model.vocab is missing"},
       {[](Json& j) { j["model"]["vocab"]["x"] = -1; }, "expected a number"},

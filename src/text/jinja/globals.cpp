@@ -31,6 +31,7 @@ Value range(Interpreter& run, const Arguments& args) {
 Dict keyword_dict(Interpreter& run, const Arguments& args) {
   Dict out;
   for (const auto& given : args.positional) {
+    if (given.is_undefined()) run.fail(given.undefined_message());
     if (given.is_dict()) {
       for (const auto& [key, value] : given.as_dict().entries()) out.set(key, value);
       continue;

@@ -316,18 +316,36 @@ Value Interpreter::call(const Value& callee, const Arguments& arguments) {
   fail(fmt::format("'{}' object is not callable", callee.type_name()));
 }
 
+// Too many arguments, or a keyword that is none of the parameters.
+void Interpreter::check_arguments(const std::string& name, std::string_view parameters,
+                                  const Arguments& arguments) const {
+  if (parameters == "*") return;
+  std::vector<std::string_view> names;
+  for (size_t at = 0; at < parameters.size();) {
+    size_t end = std::min(parameters.find(' ', at), parameters.size());
+    names.push_back(parameters.substr(at, end - at));
+    at = end + 1;
+  }
+  if (arguments.positional.size() > names.size()) fail(fmt::format("'{}' got too many arguments", name));
+  for (const auto& [keyword, value] : arguments.keywords)
+    if (std::find(names.begin(), names.end(), keyword) == names.end())
+      fail(fmt::format("'{}' got an unexpected keyword argument '{}'", name, keyword));
+}
+
 Value Interpreter::filter(const std::string& name, const Value& input, const Arguments& arguments) {
-  FilterFunction function = find_filter(name);
-  if (!function) fail(fmt::format("no filter named '{}'", name));
+  const Filter* filter = find_filter(name);
+  if (!filter) fail(fmt::format("no filter named '{}'", name));
+  check_arguments(name, filter->parameters, arguments);
   spend(1);
-  return function(*this, input, arguments);
+  return filter->function(*this, input, arguments);
 }
 
 bool Interpreter::test(const std::string& name, const Value& input, const Arguments& arguments) {
-  TestFunction function = find_test(name);
-  if (!function) fail(fmt::format("no test named '{}'", name));
+  const Test* test = find_test(name);
+  if (!test) fail(fmt::format("no test named '{}'", name));
+  check_arguments(name, test->parameters, arguments);
   spend(1);
-  return function(*this, input, arguments);
+  return test->function(*this, input, arguments);
 }
 
 }  // namespace rose::text::jinja

@@ -78,6 +78,8 @@ class Interpreter {
   struct Deeper;
   class Block;
 
+  void check_arguments(const std::string& name, std::string_view parameters,
+                       const Arguments& arguments) const;
   Flow run(const Body& body, Scope& scope, std::string& out);
   Flow run(const Stmt& statement, Scope& scope, std::string& out);
   void run_for(const Stmt& statement, const Value& iterable, Scope& scope, std::string& out, int depth);
@@ -133,10 +135,19 @@ std::string to_json(Interpreter& interpreter, const Value& value, const JsonStyl
 
 using FilterFunction = Value (*)(Interpreter&, const Value& input, const Arguments&);
 using TestFunction = bool (*)(Interpreter&, const Value& input, const Arguments&);
+/// `parameters`: the names after the input, in order, with spaces between; "*": it looks itself.
+struct Filter {
+  FilterFunction function;
+  std::string_view parameters;
+};
+struct Test {
+  TestFunction function;
+  std::string_view parameters;
+};
 /// Null if there is none with this name.
-FilterFunction find_text_filter(std::string_view name);
-FilterFunction find_sequence_filter(std::string_view name);
-FilterFunction find_filter(std::string_view name);
-TestFunction find_test(std::string_view name);
+const Filter* find_text_filter(std::string_view name);
+const Filter* find_sequence_filter(std::string_view name);
+const Filter* find_filter(std::string_view name);
+const Test* find_test(std::string_view name);
 
 }  // namespace rose::text::jinja

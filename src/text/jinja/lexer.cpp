@@ -113,6 +113,7 @@ class Lexer {
   }
 
   void comment() {
+    if (at_ == text_.size()) return;  // jinja2 does not mind a template that ends here
     size_t end = text_.find("#}", at_);
     if (end == std::string_view::npos) fail("a comment '{#' lacks its '#}'");
     bool sign = end > at_ && (text_[end - 1] == '-' || text_[end - 1] == '+');
@@ -234,7 +235,8 @@ class Lexer {
       push(Kind::kInteger, text_.substr(at_, end - at_));
       return advance(end);
     }
-    size_t end = digits_end(at_);
+    size_t end = digits_end(at_), zeros = at_;
+    while (zeros < end && (text_[zeros] == '0' || text_[zeros] == '_')) zeros++;
     bool is_float = false;
     bool after_dot = at_ > 0 && text_[at_ - 1] == '.';
     if (!after_dot && end + 1 < text_.size() && text_[end] == '.' && is_digit(text_[end + 1])) {
@@ -249,6 +251,7 @@ class Lexer {
         is_float = true;
       }
     }
+    if (!is_float && zeros > at_) end = zeros;  // "01" is two numbers
     std::string digits;
     for (char c : text_.substr(at_, end - at_))
       if (c != '_') digits.push_back(c);

@@ -34,6 +34,12 @@ std::string Parser::identifier() {
   return take().text;
 }
 
+// A tag that opens a body may end in a colon.
+void Parser::end_of_opening_tag() {
+  accept_operator(":");
+  end_of_tag();
+}
+
 void Parser::end_of_tag() {
   if (current().kind != Kind::kBlockEnd)
     fail(fmt::format("expected the end of the tag, found '{}'", current().text));
@@ -119,7 +125,7 @@ void Parser::statement(Body& out) {
     out.push_back(simple(Stmt::Kind::kContinue));
   } else if (name == "generation") {  // HF marks the assistant's parts with it
     Stmt node = simple(Stmt::Kind::kBody);
-    end_of_tag();
+    end_of_opening_tag();
     node.body = body({"endgeneration"}, true);
     out.push_back(std::move(node));
   } else if (name == "block") {
@@ -127,7 +133,7 @@ void Parser::statement(Body& out) {
     identifier();
     accept_name("scoped");
     accept_name("required");
-    end_of_tag();
+    end_of_opening_tag();
     node.body = body({"endblock"}, true);
     if (current().kind == Kind::kName) take();
     out.push_back(std::move(node));
@@ -145,14 +151,14 @@ Stmt Parser::if_statement() {
   Stmt node = statement_node(Stmt::Kind::kIf);
   take();
   node.expr = tuple(false, "", false);
-  end_of_tag();
+  end_of_opening_tag();
   node.body = body({"elif", "else", "endif"}, false);
   if (is_name("elif")) {
     node.otherwise.push_back(if_statement());
     return node;
   }
   if (accept_name("else")) {
-    end_of_tag();
+    end_of_opening_tag();
     node.otherwise = body({"endif"}, false);
   }
   expect_name("endif");
@@ -167,10 +173,10 @@ Stmt Parser::for_statement() {
   node.expr = tuple(false, "recursive", false);
   if (accept_name("if")) node.test = expression();
   node.recursive = accept_name("recursive");
-  end_of_tag();
+  end_of_opening_tag();
   node.body = body({"endfor", "else"}, false);
   if (accept_name("else")) {
-    end_of_tag();
+    end_of_opening_tag();
     node.otherwise = body({"endfor"}, false);
   }
   expect_name("endfor");
@@ -187,7 +193,7 @@ Stmt Parser::set_statement() {
   }
   node.kind = Stmt::Kind::kSetBlock;
   node.expr = filters(nullptr, false);
-  end_of_tag();
+  end_of_opening_tag();
   node.body = body({"endset"}, true);
   return node;
 }
@@ -212,7 +218,7 @@ Stmt Parser::macro_statement() {
   take();
   node.name = identifier();
   node.signature = signature();
-  end_of_tag();
+  end_of_opening_tag();
   node.body = body({"endmacro"}, true);
   return node;
 }
@@ -223,7 +229,7 @@ Stmt Parser::call_statement() {
   if (is_operator("(")) node.signature = signature();
   node.expr = expression();
   if (node.expr->kind != Expr::Kind::kCall) fail("expected a call");
-  end_of_tag();
+  end_of_opening_tag();
   node.body = body({"endcall"}, true);
   return node;
 }
@@ -232,7 +238,7 @@ Stmt Parser::filter_statement() {
   Stmt node = statement_node(Stmt::Kind::kFilterBlock);
   take();
   node.expr = filters(nullptr, true);
-  end_of_tag();
+  end_of_opening_tag();
   node.body = body({"endfilter"}, true);
   return node;
 }
@@ -246,7 +252,7 @@ Stmt Parser::with_statement() {
     expect_operator("=");
     node.values.push_back(expression());
   }
-  end_of_tag();
+  end_of_opening_tag();
   node.body = body({"endwith"}, true);
   return node;
 }

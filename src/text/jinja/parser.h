@@ -39,6 +39,7 @@ class Parser {
   void expect_name(std::string_view text);
   std::string identifier();
   void end_of_tag();
+  void end_of_opening_tag();
   Stmt statement_node(Stmt::Kind kind) const;
   Body body(std::vector<std::string_view> ends, bool drop_end);
   void statement(Body& out);

@@ -76,6 +76,7 @@ Value dictsort(Interpreter& run, const Value& input, const Arguments& args) {
   if (!input.is_dict()) run.fail("dictsort needs a mapping");
   Value by = args.get(1, "by", Value::string("key")), items_value;
   bool by_value = run.text_argument(by, "the argument 'by' of dictsort") == "value";
+  if (!by_value && by.as_string() != "key") run.fail("dictsort sorts by either 'key' or 'value'");
   call_method(run, input, "items", {}, items_value);
   List items = items_value.items(), keys;
   bool case_sensitive = args.get(0, "case_sensitive").truth();
@@ -260,49 +261,68 @@ Value items(Interpreter& run, const Value& input, const Arguments&) {
 
 }  // namespace
 
-FilterFunction find_sequence_filter(std::string_view name) {
-  static const std::unordered_map<std::string_view, FilterFunction> filters = {
-      {"sort", sort},
-      {"dictsort", dictsort},
-      {"unique", unique},
-      {"groupby", groupby},
-      {"map", map},
-      {"join", join},
-      {"sum", sum},
-      {"reverse", reverse},
-      {"batch", batch},
-      {"slice", slice},
-      {"default", default_value},
-      {"d", default_value},
-      {"items", items},
-      {"min", [](Interpreter& r, const Value& v, const Arguments& a) { return extreme(r, v, a, false); }},
-      {"max", [](Interpreter& r, const Value& v, const Arguments& a) { return extreme(r, v, a, true); }},
-      {"first", [](Interpreter& r, const Value& v, const Arguments&) { return first_or_last(r, v, false); }},
-      {"last", [](Interpreter& r, const Value& v, const Arguments&) { return first_or_last(r, v, true); }},
+const Filter* find_sequence_filter(std::string_view name) {
+  static const std::unordered_map<std::string_view, Filter> filters = {
+      {"sort", {sort, "reverse case_sensitive attribute"}},
+      {"dictsort", {dictsort, "case_sensitive by reverse"}},
+      {"unique", {unique, "case_sensitive attribute"}},
+      {"groupby", {groupby, "attribute default case_sensitive"}},
+      {"map", {map, "*"}},
+      {"join", {join, "d attribute"}},
+      {"sum", {sum, "attribute start"}},
+      {"reverse", {reverse, ""}},
+      {"batch", {batch, "linecount fill_with"}},
+      {"slice", {slice, "slices fill_with"}},
+      {"default", {default_value, "default_value boolean"}},
+      {"d", {default_value, "default_value boolean"}},
+      {"items", {items, ""}},
+      {"min",
+       {[](Interpreter& r, const Value& v, const Arguments& a) { return extreme(r, v, a, false); },
+        "case_sensitive attribute"}},
+      {"max",
+       {[](Interpreter& r, const Value& v, const Arguments& a) { return extreme(r, v, a, true); },
+        "case_sensitive attribute"}},
+      {"first",
+       {[](Interpreter& r, const Value& v, const Arguments&) { return first_or_last(r, v, false); }, ""}},
+      {"last",
+       {[](Interpreter& r, const Value& v, const Arguments&) { return first_or_last(r, v, true); }, ""}},
       {"select",
-       [](Interpreter& r, const Value& v, const Arguments& a) { return choose(r, v, a, true, false); }},
+       {[](Interpreter& r, const Value& v, const Arguments& a) { return choose(r, v, a, true, false); },
+        "*"}},
       {"reject",
-       [](Interpreter& r, const Value& v, const Arguments& a) { return choose(r, v, a, false, false); }},
+       {[](Interpreter& r, const Value& v, const Arguments& a) { return choose(r, v, a, false, false); },
+        "*"}},
       {"selectattr",
-       [](Interpreter& r, const Value& v, const Arguments& a) { return choose(r, v, a, true, true); }},
+       {[](Interpreter& r, const Value& v, const Arguments& a) { return choose(r, v, a, true, true); }, "*"}},
       {"rejectattr",
-       [](Interpreter& r, const Value& v, const Arguments& a) { return choose(r, v, a, false, true); }},
-      {"list", [](Interpreter& r, const Value& v, const Arguments&) { return r.list(r.items_of(v)); }},
-      {"length", [](Interpreter& r, const Value& v,
-                    const Arguments&) { return Value::integer(static_cast<int64_t>(r.length_of(v))); }},
-      {"count", [](Interpreter& r, const Value& v,
-                   const Arguments&) { return Value::integer(static_cast<int64_t>(r.length_of(v))); }},
+       {[](Interpreter& r, const Value& v, const Arguments& a) { return choose(r, v, a, false, true); },
+        "*"}},
+      {"list", {[](Interpreter& r, const Value& v, const Arguments&) { return r.list(r.items_of(v)); }, ""}},
+      {"length",
+       {[](Interpreter& r, const Value& v, const Arguments&) {
+          return Value::integer(static_cast<int64_t>(r.length_of(v)));
+        },
+        ""}},
+      {"count",
+       {[](Interpreter& r, const Value& v, const Arguments&) {
+          return Value::integer(static_cast<int64_t>(r.length_of(v)));
+        },
+        ""}},
       {"attr",
-       [](Interpreter& r, const Value& v, const Arguments& a) {
-         return r.attribute(v, r.text_argument(a.get(0, "name"), "the name for attr"));
-       }},
+       {[](Interpreter& r, const Value& v, const Arguments& a) {
+          const Value name = a.get(0, "name");  // items of a dictionary are no attributes
+          const std::string& text = r.text_argument(name, "the name for attr");
+          if (!v.is_dict()) return r.attribute(v, text);
+          return bound_method(r, v, text);
+        },
+        "name"}},
   };
   auto found = filters.find(name);
-  return found == filters.end() ? nullptr : found->second;
+  return found == filters.end() ? nullptr : &found->second;
 }
 
-FilterFunction find_filter(std::string_view name) {
-  FilterFunction found = find_text_filter(name);
+const Filter* find_filter(std::string_view name) {
+  const Filter* found = find_text_filter(name);
   return found ? found : find_sequence_filter(name);
 }
 

@@ -49,70 +49,85 @@ bool has_letters_of(const Value& value, bool upper_case) {
 
 }  // namespace
 
-TestFunction find_test(std::string_view name) {
-  static const std::unordered_map<std::string_view, TestFunction> tests = {
-      {"defined", [](Interpreter&, const Value& v, const Arguments&) { return !v.is_undefined(); }},
-      {"undefined", [](Interpreter&, const Value& v, const Arguments&) { return v.is_undefined(); }},
-      {"none", [](Interpreter&, const Value& v, const Arguments&) { return v.is_none(); }},
-      {"boolean", [](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kBool); }},
-      {"true", [](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kBool) && v.truth(); }},
+const Test* find_test(std::string_view name) {
+  static const std::unordered_map<std::string_view, Test> tests = {
+      {"defined", {[](Interpreter&, const Value& v, const Arguments&) { return !v.is_undefined(); }, ""}},
+      {"undefined", {[](Interpreter&, const Value& v, const Arguments&) { return v.is_undefined(); }, ""}},
+      {"none", {[](Interpreter&, const Value& v, const Arguments&) { return v.is_none(); }, ""}},
+      {"boolean", {[](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kBool); }, ""}},
+      {"true",
+       {[](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kBool) && v.truth(); }, ""}},
       {"false",
-       [](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kBool) && !v.truth(); }},
-      {"integer", [](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kInt); }},
-      {"float", [](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kFloat); }},
-      {"number", [](Interpreter&, const Value& v, const Arguments&) { return v.is_number(); }},
-      {"string", [](Interpreter&, const Value& v, const Arguments&) { return v.is_string(); }},
-      {"mapping", [](Interpreter&, const Value& v, const Arguments&) { return v.is_dict(); }},
+       {[](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kBool) && !v.truth(); }, ""}},
+      {"integer", {[](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kInt); }, ""}},
+      {"float", {[](Interpreter&, const Value& v, const Arguments&) { return v.is(Kind::kFloat); }, ""}},
+      {"number", {[](Interpreter&, const Value& v, const Arguments&) { return v.is_number(); }, ""}},
+      {"string", {[](Interpreter&, const Value& v, const Arguments&) { return v.is_string(); }, ""}},
+      {"mapping", {[](Interpreter&, const Value& v, const Arguments&) { return v.is_dict(); }, ""}},
       {"sequence",
-       [](Interpreter&, const Value& v, const Arguments&) {
-         return v.is_string() || v.is_sequence() || v.is_dict() || v.is_undefined();
-       }},
+       {[](Interpreter&, const Value& v, const Arguments&) {
+          return v.is_string() || v.is_sequence() || v.is_dict() || v.is_undefined();
+        },
+        ""}},
       {"iterable",
-       [](Interpreter&, const Value& v, const Arguments&) {
-         return v.is_string() || v.is_sequence() || v.is_dict() || v.is_undefined();
-       }},
+       {[](Interpreter&, const Value& v, const Arguments&) {
+          return v.is_string() || v.is_sequence() || v.is_dict() || v.is_undefined();
+        },
+        ""}},
       {"callable",
-       [](Interpreter&, const Value& v, const Arguments&) {
-         return v.is(Kind::kObject) && !dynamic_cast<Namespace*>(v.as_object());
-       }},
+       {[](Interpreter&, const Value& v, const Arguments&) {
+          return v.is(Kind::kObject) && !dynamic_cast<Namespace*>(v.as_object());
+        },
+        ""}},
       {"sameas",
-       [](Interpreter&, const Value& v, const Arguments& a) {
-         Value other = a.get(0, "other");
-         return v.kind() == other.kind() && equal(v, other);
-       }},
-      {"odd", [](Interpreter& r, const Value& v, const Arguments&) { return remainder(r, v, 2) == 1; }},
-      {"even", [](Interpreter& r, const Value& v, const Arguments&) { return remainder(r, v, 2) == 0; }},
+       {[](Interpreter&, const Value& v, const Arguments& a) {
+          Value other = a.get(0, "other");
+          return v.kind() == other.kind() && equal(v, other);
+        },
+        "other"}},
+      {"odd", {[](Interpreter& r, const Value& v, const Arguments&) { return remainder(r, v, 2) == 1; }, ""}},
+      {"even",
+       {[](Interpreter& r, const Value& v, const Arguments&) { return remainder(r, v, 2) == 0; }, ""}},
       {"divisibleby",
-       [](Interpreter& r, const Value& v, const Arguments& a) {
-         return remainder(r, v, r.integer_argument(a.get(0, "num"), "the argument of divisibleby")) == 0;
-       }},
-      {"lower", [](Interpreter&, const Value& v, const Arguments&) { return has_letters_of(v, false); }},
-      {"upper", [](Interpreter&, const Value& v, const Arguments&) { return has_letters_of(v, true); }},
-      {"escaped", [](Interpreter&, const Value&, const Arguments&) { return false; }},
-      {"filter", [](Interpreter&, const Value& v,
-                    const Arguments&) { return v.is_string() && find_filter(v.as_string()); }},
-      {"test", [](Interpreter&, const Value& v,
-                  const Arguments&) { return v.is_string() && find_test(v.as_string()); }},
+       {[](Interpreter& r, const Value& v, const Arguments& a) {
+          return remainder(r, v, r.integer_argument(a.get(0, "num"), "the argument of divisibleby")) == 0;
+        },
+        "num"}},
+      {"lower",
+       {[](Interpreter&, const Value& v, const Arguments&) { return has_letters_of(v, false); }, ""}},
+      {"upper", {[](Interpreter&, const Value& v, const Arguments&) { return has_letters_of(v, true); }, ""}},
+      {"escaped", {[](Interpreter&, const Value&, const Arguments&) { return false; }, ""}},
+      {"filter",
+       {[](Interpreter&, const Value& v, const Arguments&) {
+          return v.is_string() && find_filter(v.as_string());
+        },
+        ""}},
+      {"test",
+       {[](Interpreter&, const Value& v, const Arguments&) {
+          return v.is_string() && find_test(v.as_string());
+        },
+        ""}},
       {"in",
-       [](Interpreter& r, const Value& v, const Arguments& a) { return r.contains(a.get(0, "seq"), v); }},
-      {"eq", is_equal},
-      {"equalto", is_equal},
-      {"==", is_equal},
-      {"ne", is_unequal},
-      {"!=", is_unequal},
-      {"lt", is_less},
-      {"lessthan", is_less},
-      {"<", is_less},
-      {"le", is_at_most},
-      {"<=", is_at_most},
-      {"gt", is_greater},
-      {"greaterthan", is_greater},
-      {">", is_greater},
-      {"ge", is_at_least},
-      {">=", is_at_least},
+       {[](Interpreter& r, const Value& v, const Arguments& a) { return r.contains(a.get(0, "seq"), v); },
+        "seq"}},
+      {"eq", {is_equal, "other"}},
+      {"equalto", {is_equal, "other"}},
+      {"==", {is_equal, "other"}},
+      {"ne", {is_unequal, "other"}},
+      {"!=", {is_unequal, "other"}},
+      {"lt", {is_less, "other"}},
+      {"lessthan", {is_less, "other"}},
+      {"<", {is_less, "other"}},
+      {"le", {is_at_most, "other"}},
+      {"<=", {is_at_most, "other"}},
+      {"gt", {is_greater, "other"}},
+      {"greaterthan", {is_greater, "other"}},
+      {">", {is_greater, "other"}},
+      {"ge", {is_at_least, "other"}},
+      {">=", {is_at_least, "other"}},
   };
   auto found = tests.find(name);
-  return found == tests.end() ? nullptr : found->second;
+  return found == tests.end() ? nullptr : &found->second;
 }
 
 }  // namespace rose::text::jinja

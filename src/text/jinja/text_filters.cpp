@@ -107,6 +107,7 @@ Value tojson(Interpreter& run, const Value& input, const Arguments& args) {
 Value to_int(Interpreter& run, const Value& input, const Arguments& args) {
   Value otherwise = args.get(0, "default", Value::integer(0));
   int64_t base = run.integer_argument(args.get(1, "base", Value::integer(10)), "the base of int");
+  if (input.is_undefined()) run.fail(input.undefined_message());
   if (input.is_integral()) return Value::integer(input.as_integer());
   if (input.is(Value::Kind::kFloat))
     return std::abs(input.as_real()) < 9.2e18 ? Value::integer(static_cast<int64_t>(input.as_real()))
@@ -131,7 +132,8 @@ Value to_int(Interpreter& run, const Value& input, const Arguments& args) {
   return whole_text ? Value::integer(static_cast<int64_t>(negative ? -real : real)) : otherwise;
 }
 
-Value to_float(Interpreter&, const Value& input, const Arguments& args) {
+Value to_float(Interpreter& run, const Value& input, const Arguments& args) {
+  if (input.is_undefined()) run.fail(input.undefined_message());
   Value otherwise = args.get(0, "default", Value::real(0));
   if (input.is_number()) return Value::real(input.as_real());
   if (!input.is_string()) return otherwise;
@@ -277,43 +279,47 @@ Value striptags(Interpreter& run, const Value& input, const Arguments&) {
 
 }  // namespace
 
-FilterFunction find_text_filter(std::string_view name) {
-  static const std::unordered_map<std::string_view, FilterFunction> filters = {
-      {"trim", trim},
-      {"replace", replace},
-      {"escape", escape},
-      {"e", escape},
-      {"forceescape", escape},
-      {"indent", indent},
-      {"tojson", tojson},
-      {"int", to_int},
-      {"float", to_float},
-      {"round", round},
-      {"abs", absolute},
-      {"truncate", truncate},
-      {"wordcount", wordcount},
-      {"center", center},
-      {"title", title_filter},
-      {"urlencode", urlencode},
-      {"striptags", striptags},
-      {"safe", [](Interpreter& r, const Value& v, const Arguments&) { return r.text(soft(r, v)); }},
-      {"string", [](Interpreter& r, const Value& v, const Arguments&) { return r.text(soft(r, v)); }},
-      {"lower", [](Interpreter& r, const Value& v, const Arguments&) { return r.text(lower(soft(r, v))); }},
-      {"upper", [](Interpreter& r, const Value& v, const Arguments&) { return r.text(upper(soft(r, v))); }},
+const Filter* find_text_filter(std::string_view name) {
+  static const std::unordered_map<std::string_view, Filter> filters = {
+      {"trim", {trim, "chars"}},
+      {"replace", {replace, "old new count"}},
+      {"escape", {escape, ""}},
+      {"e", {escape, ""}},
+      {"forceescape", {escape, ""}},
+      {"indent", {indent, "width first blank"}},
+      {"tojson", {tojson, "ensure_ascii indent separators sort_keys"}},
+      {"int", {to_int, "default base"}},
+      {"float", {to_float, "default"}},
+      {"round", {round, "precision method"}},
+      {"abs", {absolute, ""}},
+      {"truncate", {truncate, "length killwords end leeway"}},
+      {"wordcount", {wordcount, ""}},
+      {"center", {center, "width"}},
+      {"title", {title_filter, ""}},
+      {"urlencode", {urlencode, ""}},
+      {"striptags", {striptags, ""}},
+      {"safe", {[](Interpreter& r, const Value& v, const Arguments&) { return r.text(soft(r, v)); }, ""}},
+      {"string", {[](Interpreter& r, const Value& v, const Arguments&) { return r.text(soft(r, v)); }, ""}},
+      {"lower",
+       {[](Interpreter& r, const Value& v, const Arguments&) { return r.text(lower(soft(r, v))); }, ""}},
+      {"upper",
+       {[](Interpreter& r, const Value& v, const Arguments&) { return r.text(upper(soft(r, v))); }, ""}},
       {"capitalize",
-       [](Interpreter& r, const Value& v, const Arguments&) { return r.text(capitalize(soft(r, v))); }},
+       {[](Interpreter& r, const Value& v, const Arguments&) { return r.text(capitalize(soft(r, v))); }, ""}},
       {"pprint",
-       [](Interpreter& r, const Value& v, const Arguments&) { return r.text(to_repr(v, 64 << 20)); }},
+       {[](Interpreter& r, const Value& v, const Arguments&) { return r.text(to_repr(v, 64 << 20)); },
+        "verbose"}},
       {"format",
-       [](Interpreter& r, const Value& v, const Arguments& a) {
-         if (a.keywords.empty()) return r.text(percent_format(r, soft(r, v), Value::tuple(a.positional)));
-         Dict named;
-         for (const auto& [name, value] : a.keywords) named.set(name, value);
-         return r.text(percent_format(r, soft(r, v), Value::dict(std::move(named))));
-       }},
+       {[](Interpreter& r, const Value& v, const Arguments& a) {
+          if (a.keywords.empty()) return r.text(percent_format(r, soft(r, v), Value::tuple(a.positional)));
+          Dict named;
+          for (const auto& [name, value] : a.keywords) named.set(name, value);
+          return r.text(percent_format(r, soft(r, v), Value::dict(std::move(named))));
+        },
+        "*"}},
   };
   auto found = filters.find(name);
-  return found == filters.end() ? nullptr : found->second;
+  return found == filters.end() ? nullptr : &found->second;
 }
 
 }  // namespace rose::text::jinja

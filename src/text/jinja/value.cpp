@@ -299,6 +299,16 @@ class Writer {
       throw TextError("chat template: a text is larger than the limit allows");
     out_ += text;
   }
+  void object(const Object& object) {
+    // A namespace may hold itself.
+    auto* space = dynamic_cast<const Namespace*>(&object);
+    if (!space) return put(fmt::format("<{}>", object.type_name()));
+    if (++depth_ > 100) throw TextError("chat template: a namespace holds itself too often to be written");
+    put("<Namespace ");
+    dict(space->attributes);
+    put(">");
+    depth_--;
+  }
   void sequence(const List& items, std::string_view open, std::string_view close) {
     put(open);
     for (size_t i = 0; i < items.size(); i++) {
@@ -345,6 +355,7 @@ class Writer {
   }
 
   size_t limit_;
+  int depth_ = 0;
   std::string out_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
+#include <unordered_map>
 
 #include "text/error.h"
 
@@ -138,11 +140,13 @@ Alphabet::Alphabet(const std::vector<CharSet>& sets) {
   }
   std::copy(flat.begin(), flat.begin() + 128, ascii_.begin());
 
-  std::map<std::vector<uint16_t>, uint16_t> known;
+  // Most pages of 256 code points are alike; each kind is kept once.
+  std::unordered_map<std::string_view, uint16_t> known;
   for (size_t page = 0; page < 0x1100; page++) {
-    std::vector<uint16_t> content(flat.begin() + page * 256, flat.begin() + (page + 1) * 256);
-    auto [it, fresh] = known.try_emplace(content, static_cast<uint16_t>(known.size()));
-    if (fresh) pages_.insert(pages_.end(), content.begin(), content.end());
+    const uint16_t* content = flat.data() + page * 256;
+    std::string_view bytes(reinterpret_cast<const char*>(content), 256 * sizeof *content);
+    auto [it, fresh] = known.try_emplace(bytes, static_cast<uint16_t>(known.size()));
+    if (fresh) pages_.insert(pages_.end(), content, content + 256);
     page_of_.push_back(it->second);
   }
 }

@@ -32,8 +32,11 @@ void Bpe::index_bytes() {
     of_byte_[byte] = vocabulary_.find(unicode::encode(byte_to_char(static_cast<unsigned char>(byte))));
   if (!options_.ignore_merges) return;
   words_.reserve(vocabulary_.size(), vocabulary_.size() * 8);
-  for (TokenId id = 0; id < vocabulary_.id_limit(); id++)
-    if (auto bytes = chars_to_bytes(vocabulary_.token(id)); bytes && !bytes->empty()) words_.add(*bytes, id);
+  std::string bytes;
+  for (TokenId id = 0; id < vocabulary_.id_limit(); id++) {
+    bytes.clear();
+    if (append_bytes_of_chars(vocabulary_.token(id), bytes) && !bytes.empty()) words_.add(bytes, id);
+  }
 }
 
 void Bpe::index_borders() {

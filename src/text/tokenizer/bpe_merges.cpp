@@ -8,6 +8,19 @@
 
 namespace rose::text {
 
+BpeMerges::BpeMerges(const std::vector<PairRule>& rules) {
+  reserve(rules.size());
+  // The slots lie scattered in a table larger than the cache; fetching them ahead hides most of the wait.
+  constexpr size_t kAhead = 12;
+  for (size_t i = 0; i < rules.size(); i++) {
+    if (i + kAhead < rules.size()) {
+      const PairRule& later = rules[i + kAhead];
+      __builtin_prefetch(&slots_[place(static_cast<uint64_t>(later.left) << 32 | later.right)], 1);
+    }
+    add(rules[i].left, rules[i].right, rules[i].rule);
+  }
+}
+
 void BpeMerges::reserve(size_t rules) { grow(std::bit_ceil(rules + rules / 2 + 16)); }
 
 void BpeMerges::grow(size_t slots) {

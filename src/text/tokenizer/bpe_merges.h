@@ -18,6 +18,15 @@ class BpeMerges {
   };
   static constexpr Rule kNone{0xFFFFFFFF, kNoToken};
 
+  /// A pair with its rule.
+  struct PairRule {
+    TokenId left, right;
+    Rule rule;
+  };
+
+  BpeMerges() = default;
+  explicit BpeMerges(const std::vector<PairRule>& rules);
+
   void reserve(size_t rules);
   /// A pair given again takes the new rule.
   void add(TokenId left, TokenId right, Rule rule);

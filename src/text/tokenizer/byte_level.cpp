@@ -39,16 +39,23 @@ std::string bytes_to_chars(std::string_view bytes) {
   return out;
 }
 
-std::optional<std::string> chars_to_bytes(std::string_view chars) {
-  std::string out;
-  out.reserve(chars.size());
+bool append_bytes_of_chars(std::string_view chars, std::string& out) {
+  size_t before = out.size();
   for (size_t at = 0; at < chars.size();) {
     auto [point, next] = unicode::decode(chars, at);
-    if (point >= 512 || kAlphabet.byte_of[point] < 0) return std::nullopt;
+    if (point >= 512 || kAlphabet.byte_of[point] < 0) {
+      out.resize(before);
+      return false;
+    }
     out.push_back(static_cast<char>(kAlphabet.byte_of[point]));
     at = next;
   }
-  return out;
+  return true;
+}
+
+std::optional<std::string> chars_to_bytes(std::string_view chars) {
+  std::string out;
+  return append_bytes_of_chars(chars, out) ? std::optional(std::move(out)) : std::nullopt;
 }
 
 }  // namespace rose::text

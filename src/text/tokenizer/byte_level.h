@@ -14,6 +14,9 @@ char32_t byte_to_char(unsigned char byte);
 /// The text with every byte written as its character.
 std::string bytes_to_chars(std::string_view bytes);
 
+/// Appends the bytes that the characters stand for. Returns false, with `out` as it was, if some character
+/// stands for no byte.
+bool append_bytes_of_chars(std::string_view chars, std::string& out);
 /// The bytes that the characters stand for, or nothing if some character stands for no byte.
 std::optional<std::string> chars_to_bytes(std::string_view chars);
 

@@ -13,26 +13,7 @@ void JsonScanner::fail(std::string_view what) const {
   throw TextError(fmt::format("{}: {} at byte {}", document_, what, offset()));
 }
 
-void JsonScanner::skip_space() {
-  while (at_ < text_.size() &&
-         (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
-    at_++;
-}
-
-char JsonScanner::peek() {
-  skip_space();
-  return at_ < text_.size() ? text_[at_] : '\0';
-}
-
-bool JsonScanner::accept(char c) {
-  if (peek() != c) return false;
-  at_++;
-  return true;
-}
-
-void JsonScanner::expect(char c) {
-  if (!accept(c)) fail(fmt::format("expected '{}'", c));
-}
+void JsonScanner::fail_expected(char c) const { fail(fmt::format("expected '{}'", c)); }
 
 std::string_view JsonScanner::string(std::string& buffer) {
   expect('"');
@@ -140,6 +121,7 @@ bool JsonScanner::boolean() {
 }
 
 void JsonScanner::skip_string() {
+  strings_skipped_++;
   for (at_++; at_ < text_.size(); at_++) {
     if (text_[at_] == '"') {
       at_++;
@@ -152,37 +134,31 @@ void JsonScanner::skip_string() {
 }
 
 std::string_view JsonScanner::value() {
-  peek();
+  char first = peek();
   size_t begin = at_;
-  int depth = 0;
-  do {
-    switch (peek()) {
-      case '\0':
-        fail("ends too early");
-      case '"':
+  strings_skipped_ = 0;
+  if (first == '"') {
+    skip_string();
+  } else if (first == '{' || first == '[') {
+    // Only brackets and strings matter for where the value ends, so the loop looks at nothing else.
+    int depth = 0;
+    do {
+      if (at_ >= text_.size()) fail("ends too early");
+      char c = text_[at_];
+      if (c == '"') {
         skip_string();
-        break;
-      case '{':
-      case '[':
-        if (++depth > 100) fail("nested more than 100 deep");
-        at_++;
-        break;
-      case '}':
-      case ']':
-        if (--depth < 0) fail("expected a value");
-        at_++;
-        break;
-      case ',':
-      case ':':
-        if (depth == 0) fail("expected a value");
-        at_++;
-        break;
-      default:
-        while (at_ < text_.size() &&
-               std::string_view(",:{}[]\" \n\r\t").find(text_[at_]) == std::string_view::npos)
-          at_++;
-    }
-  } while (depth > 0);
+        continue;
+      }
+      if ((c | 0x20) == '{' && ++depth > 100) fail("nested more than 100 deep");
+      depth -= (c | 0x20) == '}';
+      at_++;
+    } while (depth > 0);
+  } else {
+    while (at_ < text_.size() &&
+           std::string_view(",:{}[]\" \n\r\t").find(text_[at_]) == std::string_view::npos)
+      at_++;
+    if (at_ == begin) fail("expected a value");
+  }
   return text_.substr(begin, at_ - begin);
 }
 

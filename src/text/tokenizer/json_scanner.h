@@ -16,16 +16,28 @@ class JsonScanner {
       : text_(text), document_(document), offset_(offset) {}
 
   /// The first character of the next value or token, 0 at the end.
-  char peek();
-  bool accept(char c);
-  void expect(char c);
+  char peek() {
+    while (at_ < text_.size() && is_space(text_[at_])) at_++;
+    return at_ < text_.size() ? text_[at_] : '\0';
+  }
+  bool accept(char c) {
+    if (peek() != c) return false;
+    at_++;
+    return true;
+  }
+  void expect(char c) {
+    if (!accept(c)) fail_expected(c);
+  }
   /// A decoded string: a view into the document, or into `buffer` if it had escapes.
   std::string_view string(std::string& buffer);
   uint32_t unsigned_integer();
   double number();
   bool boolean();
-  /// Skips a value of any kind (at most 100 deep) and returns its text.
+  /// Skips a value of any kind (at most 100 deep) and returns its text. Finds its end only; what is inside is
+  /// checked by whoever reads it.
   std::string_view value();
+  /// Number of strings in the last value() skipped: how much there will be to read.
+  size_t strings_skipped() const { return strings_skipped_; }
   /// Offset in the document.
   size_t offset() const { return offset_ + at_; }
   [[noreturn]] void fail(std::string_view what) const;
@@ -54,7 +66,8 @@ class JsonScanner {
   }
 
  private:
-  void skip_space();
+  static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+  [[noreturn]] void fail_expected(char c) const;
   std::string_view escaped_string(size_t begin, std::string& buffer);
   uint32_t hex4();
   void skip_string();
@@ -63,6 +76,7 @@ class JsonScanner {
   std::string_view document_;
   size_t offset_;
   size_t at_ = 0;
+  size_t strings_skipped_ = 0;
 };
 
 }  // namespace rose::text

@@ -121,7 +121,9 @@ class Loader {
   Vocabulary vocabulary() const {
     Vocabulary out;
     out.reserve(source_.tokens.size(), source_.tokens.size() * 8);
-    for (size_t id = 0; id < source_.tokens.size(); id++) out.add(written(id), static_cast<TokenId>(id));
+    for (size_t id = 0; id < source_.tokens.size(); id++)
+      is_space_run(id) ? out.add(written(id), static_cast<TokenId>(id))
+                       : out.add(source_.tokens[id], static_cast<TokenId>(id));
     return out;
   }
 
@@ -232,12 +234,11 @@ class Loader {
   void load_llama() {
     need_scores();
     std::vector<float> scores = source_.scores;
-    Vocabulary mergeable;
-    mergeable.reserve(source_.tokens.size(), source_.tokens.size() * 8);
+    std::vector<bool> mergeable(source_.tokens.size());
     for (size_t id = 0; id < source_.tokens.size(); id++) {
       int32_t type = type_of(id);
       bool special = type == kControl || type == kUnknown || type == kUnused || type == kByte;
-      if (!special && !source_.tokens[id].empty()) mergeable.add(written(id), static_cast<TokenId>(id));
+      mergeable[id] = !special && !source_.tokens[id].empty();
       if (is_space_run(id)) scores[id] = std::numeric_limits<float>::max();
     }
     parts_.model = std::make_unique<SentencePieceBpe>(vocabulary(), std::move(mergeable), std::move(scores),

@@ -20,16 +20,24 @@ namespace {
 using nlohmann::json;
 constexpr std::string_view kDocument = "tokenizer.json";
 
-/// The members of an object as unparsed text.
+/// The members of the document as unparsed text; those of "model" under "model.NAME". Found in one pass,
+/// since the file may be tens of megabytes.
 class Sections {
  public:
-  Sections(std::string_view text, size_t offset, std::string name) : name_(std::move(name)) {
-    JsonScanner scanner(text, kDocument, offset);
-    scanner.object([&](std::string_view key) {
-      std::string copy(key);
+  explicit Sections(std::string_view text) {
+    JsonScanner scanner(text, kDocument);
+    auto record = [&](std::string key) {
       scanner.peek();
       size_t begin = scanner.offset();
-      members_[copy] = {scanner.value(), begin};
+      std::string_view value = scanner.value();
+      members_[std::move(key)] = {value, begin, scanner.strings_skipped()};
+    };
+    scanner.object([&](std::string_view key) {
+      std::string name(key);
+      if (name == "model" && scanner.peek() == '{')
+        scanner.object([&](std::string_view inner) { record("model." + std::string(inner)); });
+      else
+        record(name);
     });
     if (scanner.peek() != '\0') scanner.fail("text behind the end");
   }
@@ -40,7 +48,7 @@ class Sections {
   }
   JsonScanner scan(const std::string& key) const {
     auto found = members_.find(key);
-    if (found == members_.end()) throw TextError(fmt::format("tokenizer.json: {}{} is missing", name_, key));
+    if (found == members_.end()) throw TextError(fmt::format("tokenizer.json: {} is missing", key));
     return {found->second.text, kDocument, found->second.offset};
   }
   /// The section as a tree; null if it is missing.
@@ -48,8 +56,7 @@ class Sections {
     auto found = members_.find(key);
     if (found == members_.end()) return nullptr;
     json tree = json::parse(found->second.text, nullptr, false);
-    if (tree.is_discarded())
-      throw TextError(fmt::format("tokenizer.json: {}{} is not valid JSON", name_, key));
+    if (tree.is_discarded()) throw TextError(fmt::format("tokenizer.json: {} is not valid JSON", key));
     return tree;
   }
   std::string text_or(const std::string& key, std::string fallback) const {
@@ -58,30 +65,27 @@ class Sections {
     return std::string(scan(key).string(buffer));
   }
   bool flag(const std::string& key) const { return has(key) && scan(key).boolean(); }
-  size_t size_of(const std::string& key) const {
+  /// Number of strings in a section.
+  size_t strings_in(const std::string& key) const {
     auto found = members_.find(key);
-    return found == members_.end() ? 0 : found->second.text.size();
-  }
-  Sections inside(const std::string& key) const {
-    scan(key);
-    const auto& member = members_.at(key);
-    return Sections(member.text, member.offset, name_ + key + ".");
+    return found == members_.end() ? 0 : found->second.strings;
   }
 
  private:
   struct Member {
     std::string_view text;
     size_t offset;
+    size_t strings;
   };
-  std::string name_;
   std::map<std::string, Member> members_;
 };
 
 // {"token": id, ...}
-Vocabulary read_vocabulary(const Sections& model) {
+Vocabulary read_vocabulary(const Sections& document) {
   Vocabulary vocabulary;
-  vocabulary.reserve(model.size_of("vocab") / 24, model.size_of("vocab") / 2);
-  JsonScanner scanner = model.scan("vocab");
+  size_t tokens = document.strings_in("model.vocab");
+  vocabulary.reserve(tokens, tokens * 12);
+  JsonScanner scanner = document.scan("model.vocab");
   scanner.object([&](std::string_view token) { vocabulary.add(token, scanner.unsigned_integer()); });
   return vocabulary;
 }
@@ -89,18 +93,22 @@ Vocabulary read_vocabulary(const Sections& model) {
 /// Adds merge rules in order of rank.
 class MergeReader {
  public:
-  MergeReader(const Vocabulary& vocabulary, size_t prefix_length, size_t expected)
+  /// `strings` of the section: two a rule, or one in older files.
+  MergeReader(const Vocabulary& vocabulary, size_t prefix_length, size_t strings)
       : vocabulary_(vocabulary), prefix_length_(prefix_length) {
-    merges_.reserve(expected);
+    rules_.reserve(strings / 2);
   }
   void add(std::string_view left, std::string_view right) {
     joined_ = left;
     joined_ += right.substr(std::min(prefix_length_, right.size()));
     TokenId left_id = id_of(left), right_id = id_of(right);
-    merges_.add(left_id, right_id, {rank_, id_of(joined_)});
-    rank_++;
+    // Trainers number tokens in the order of their merges, so the next id is mostly the right one.
+    last_joined_++;
+    if (!vocabulary_.has(last_joined_) || vocabulary_.token(last_joined_) != joined_)
+      last_joined_ = id_of(joined_);
+    rules_.push_back({left_id, right_id, {rank_++, last_joined_}});
   }
-  BpeMerges take() { return std::move(merges_); }
+  BpeMerges take() const { return BpeMerges(rules_); }
 
  private:
   TokenId id_of(std::string_view token) const {
@@ -114,14 +122,15 @@ class MergeReader {
   const Vocabulary& vocabulary_;
   size_t prefix_length_;
   uint32_t rank_ = 0;
+  TokenId last_joined_ = 0;
   std::string joined_;
-  BpeMerges merges_;
+  std::vector<BpeMerges::PairRule> rules_;
 };
 
 // [["a", "b"], ...], or as older files have it, ["a b", ...]
-BpeMerges read_merges(const Sections& model, const Vocabulary& vocabulary, size_t prefix_length) {
-  MergeReader reader(vocabulary, prefix_length, model.size_of("merges") / 24);
-  JsonScanner scanner = model.scan("merges");
+BpeMerges read_merges(const Sections& document, const Vocabulary& vocabulary, size_t prefix_length) {
+  MergeReader reader(vocabulary, prefix_length, document.strings_in("model.merges"));
+  JsonScanner scanner = document.scan("model.merges");
   std::string left, right;
   scanner.array([&] {
     if (scanner.peek() == '[') {
@@ -149,16 +158,16 @@ bool has_all_bytes(const Vocabulary& vocabulary) {
   return true;
 }
 
-std::unique_ptr<const Model> read_bpe(const Sections& model, bool after_byte_level, bool& raw_bytes) {
+std::unique_ptr<const Model> read_bpe(const Sections& document, bool after_byte_level, bool& raw_bytes) {
   BpeOptions options;
-  options.unknown_token = model.text_or("unk_token", "");
-  options.subword_prefix = model.text_or("continuing_subword_prefix", "");
-  options.word_suffix = model.text_or("end_of_word_suffix", "");
-  options.fuse_unknown = model.flag("fuse_unk");
-  options.byte_fallback = model.flag("byte_fallback");
-  options.ignore_merges = model.flag("ignore_merges");
-  Vocabulary vocabulary = read_vocabulary(model);
-  BpeMerges merges = read_merges(model, vocabulary, options.subword_prefix.size());
+  options.unknown_token = document.text_or("model.unk_token", "");
+  options.subword_prefix = document.text_or("model.continuing_subword_prefix", "");
+  options.word_suffix = document.text_or("model.end_of_word_suffix", "");
+  options.fuse_unknown = document.flag("model.fuse_unk");
+  options.byte_fallback = document.flag("model.byte_fallback");
+  options.ignore_merges = document.flag("model.ignore_merges");
+  Vocabulary vocabulary = read_vocabulary(document);
+  BpeMerges merges = read_merges(document, vocabulary, options.subword_prefix.size());
   bool drops_unknown = options.unknown_token.empty() && !options.byte_fallback;
   bool plain = options.subword_prefix.empty() && options.word_suffix.empty();
   raw_bytes = options.maps_bytes = after_byte_level && plain && (drops_unknown || has_all_bytes(vocabulary));
@@ -166,10 +175,10 @@ std::unique_ptr<const Model> read_bpe(const Sections& model, bool after_byte_lev
 }
 
 // [["piece", score], ...]
-std::unique_ptr<const Model> read_unigram(const Sections& model) {
+std::unique_ptr<const Model> read_unigram(const Sections& document) {
   Vocabulary vocabulary;
   std::vector<double> scores;
-  JsonScanner scanner = model.scan("vocab");
+  JsonScanner scanner = document.scan("model.vocab");
   std::string buffer;
   scanner.array([&] {
     scanner.expect('[');
@@ -178,32 +187,35 @@ std::unique_ptr<const Model> read_unigram(const Sections& model) {
     scores.push_back(scanner.number());
     scanner.expect(']');
   });
-  TokenId unknown = model.has("unk_id") ? model.scan("unk_id").unsigned_integer() : kNoToken;
+  TokenId unknown =
+      document.has("model.unk_id") ? document.scan("model.unk_id").unsigned_integer() : kNoToken;
   return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unknown,
-                                   model.flag("byte_fallback"));
+                                   document.flag("model.byte_fallback"));
 }
 
 // Files of old versions do not name the kind of their model.
-std::string model_type(const Sections& model) {
-  if (model.has("type")) return model.text_or("type", "");
-  if (model.has("merges")) return "BPE";
-  if (model.has("continuing_subword_prefix")) return "WordPiece";
-  return model.has("vocab") && model.scan("vocab").peek() == '[' ? "Unigram" : "WordLevel";
+std::string model_type(const Sections& document) {
+  if (document.has("model.type")) return document.text_or("model.type", "");
+  if (document.has("model.merges")) return "BPE";
+  if (document.has("model.continuing_subword_prefix")) return "WordPiece";
+  return document.has("model.vocab") && document.scan("model.vocab").peek() == '[' ? "Unigram" : "WordLevel";
 }
 
-std::unique_ptr<const Model> read_model(const Sections& model, bool after_byte_level, bool& raw_bytes) {
-  std::string type = model_type(model);
-  if (type == "BPE") return read_bpe(model, after_byte_level, raw_bytes);
-  if (type == "Unigram") return read_unigram(model);
+std::unique_ptr<const Model> read_model(const Sections& document, bool after_byte_level, bool& raw_bytes) {
+  std::string type = model_type(document);
+  if (type == "BPE") return read_bpe(document, after_byte_level, raw_bytes);
+  if (type == "Unigram") return read_unigram(document);
   if (type == "WordPiece") {
-    uint32_t limit = model.has("max_input_chars_per_word")
-                         ? model.scan("max_input_chars_per_word").unsigned_integer()
+    uint32_t limit = document.has("model.max_input_chars_per_word")
+                         ? document.scan("model.max_input_chars_per_word").unsigned_integer()
                          : 100;
-    return std::make_unique<WordPiece>(read_vocabulary(model), model.text_or("unk_token", "[UNK]"),
-                                       model.text_or("continuing_subword_prefix", "##"), limit);
+    return std::make_unique<WordPiece>(read_vocabulary(document),
+                                       document.text_or("model.unk_token", "[UNK]"),
+                                       document.text_or("model.continuing_subword_prefix", "##"), limit);
   }
   if (type == "WordLevel")
-    return std::make_unique<WordLevel>(read_vocabulary(model), model.text_or("unk_token", "<unk>"));
+    return std::make_unique<WordLevel>(read_vocabulary(document),
+                                       document.text_or("model.unk_token", "<unk>"));
   throw TextError(fmt::format("tokenizer.json: model.type \"{}\" is not a known model", type));
 }
 
@@ -248,11 +260,11 @@ std::vector<AddedToken> read_added_tokens(const Sections& document, const Vocabu
 
 std::unique_ptr<Tokenizer> Tokenizer::from_json(std::string_view text) {
   if (!unicode::is_valid(text)) throw TextError("tokenizer.json: the file is not valid UTF-8");
-  Sections document(text, 0, "");
+  Sections document(text);
   json pre_tokenizer = document.tree("pre_tokenizer"), decoder = document.tree("decoder");
   TokenizerParts parts;
   bool raw_bytes = false;
-  parts.model = read_model(document.inside("model"), ends_in_byte_level(pre_tokenizer), raw_bytes);
+  parts.model = read_model(document, ends_in_byte_level(pre_tokenizer), raw_bytes);
   parts.normalizer = normalizer_from_json(document.tree("normalizer"));
   parts.pre_tokenizer = pre_tokenizer_from_json(pre_tokenizer, raw_bytes);
   parts.post_processor = post_processor_from_json(document.tree("post_processor"));

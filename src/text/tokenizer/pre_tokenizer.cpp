@@ -162,8 +162,9 @@ PreTokenizerPtr make_split(Pattern pattern, SplitBehavior behavior, bool invert)
 
 PreTokenizerPtr make_byte_level(bool add_prefix_space, bool use_regex, bool raw_bytes) {
   // openai/gpt-2, encoder.py.
-  auto pattern =
-      Pattern::regex(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)");
+  constexpr std::string_view kWords =
+      R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+  auto pattern = use_regex ? Pattern::regex(kWords) : Pattern::literal(" ");
   return make([=, pattern = std::move(pattern)](Pieces& pieces) {
     if (add_prefix_space) {
       rewrite_pieces(pieces, [](std::string& out, std::string_view text, const Piece&) {

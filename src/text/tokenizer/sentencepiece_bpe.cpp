@@ -27,18 +27,24 @@ struct SentencePieceBpe::State : Scratch {
   std::vector<Candidate> heap;
 };
 
-SentencePieceBpe::SentencePieceBpe(Vocabulary all, Vocabulary mergeable, std::vector<float> scores,
-                                   TokenId unknown)
-    : Model(std::move(all)),
+SentencePieceBpe::SentencePieceBpe(Vocabulary vocabulary, std::vector<bool> mergeable,
+                                   std::vector<float> scores, TokenId unknown)
+    : Model(std::move(vocabulary)),
       mergeable_(std::move(mergeable)),
       scores_(std::move(scores)),
       unknown_(unknown),
       byte_tokens_(vocabulary_) {
-  if (scores_.size() < vocabulary_.id_limit()) throw TextError("tokenizer: fewer scores than tokens");
+  if (scores_.size() < vocabulary_.id_limit() || mergeable_.size() < vocabulary_.id_limit())
+    throw TextError("tokenizer: fewer scores than tokens");
   // Without all byte tokens, unknown characters stay as they are and could still merge; then nothing is cut.
   if (byte_tokens_.complete())
-    for (TokenId id = 0; id < mergeable_.id_limit(); id++)
-      if (mergeable_.has(id)) borders_.add(mergeable_.token(id));
+    for (TokenId id = 0; id < vocabulary_.id_limit(); id++)
+      if (mergeable_[id]) borders_.add(vocabulary_.token(id));
+}
+
+TokenId SentencePieceBpe::find(std::string_view text) const {
+  TokenId id = vocabulary_.find(text);
+  return id != kNoToken && mergeable_[id] ? id : kNoToken;
 }
 
 std::unique_ptr<Scratch> SentencePieceBpe::make_scratch() const { return std::make_unique<State>(); }
@@ -71,7 +77,7 @@ void SentencePieceBpe::merge_word(std::string_view word, State& state, std::vect
     uint32_t right = symbols[left].next;
     if (right == end) return;
     uint32_t length = symbols[left].length + symbols[right].length;
-    TokenId joined = mergeable_.find(word.substr(symbols[left].begin, length));
+    TokenId joined = find(word.substr(symbols[left].begin, length));
     if (joined == kNoToken) return;
     heap.push_back({scores_[joined], left, length});
     std::push_heap(heap.begin(), heap.end());
@@ -93,7 +99,7 @@ void SentencePieceBpe::merge_word(std::string_view word, State& state, std::vect
   }
   for (uint32_t i = 0; i != end; i = symbols[i].next) {
     std::string_view text = word.substr(symbols[i].begin, symbols[i].length);
-    TokenId id = mergeable_.find(text);
+    TokenId id = find(text);
     if (id != kNoToken)
       ids.push_back(id);
     else if (!byte_tokens_.append(text, ids) && unknown_ != kNoToken)

@@ -13,17 +13,20 @@ namespace rose::text {
 /// tokens.
 class SentencePieceBpe : public Model {
  public:
-  /// `all`: every token, for decoding; `mergeable`: those that text may become; `scores` by id.
-  SentencePieceBpe(Vocabulary all, Vocabulary mergeable, std::vector<float> scores, TokenId unknown);
+  /// `mergeable[id]`: whether text may become this token; `scores` by id. Both as long as the vocabulary's
+  /// ids.
+  SentencePieceBpe(Vocabulary vocabulary, std::vector<bool> mergeable, std::vector<float> scores,
+                   TokenId unknown);
 
   std::unique_ptr<Scratch> make_scratch() const override;
   void encode(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const override;
 
  private:
   struct State;
+  TokenId find(std::string_view text) const;
   void merge_word(std::string_view word, State& state, std::vector<TokenId>& ids) const;
 
-  Vocabulary mergeable_;
+  std::vector<bool> mergeable_;
   std::vector<float> scores_;
   TokenId unknown_;
   ByteTokens byte_tokens_;

@@ -39,11 +39,13 @@ Tokenizer::Tokenizer(TokenizerParts parts)
   idle_.reserve(16);
   if (!parts_.decodes_bytes) return;
   bytes_.reserve(0, vocabulary.size() * 8);
+  std::string buffer;
   for (TokenId id = 0; id < id_limit_; id++) {
     const AddedToken* added = added_.find(id);
     if (!added && !vocabulary.has(id)) continue;
     std::string_view token = added ? std::string_view(added_.normalized_form(*added)) : vocabulary.token(id);
-    bytes_.set_text(id, chars_to_bytes(token).value_or(std::string(token)));
+    buffer.clear();
+    bytes_.set_text(id, append_bytes_of_chars(token, buffer) ? std::string_view(buffer) : token);
   }
 }
 

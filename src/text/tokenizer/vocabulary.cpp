@@ -91,6 +91,7 @@ void Vocabulary::add(std::string_view token, TokenId id) {
     slots_[at] = {tag, id, begin, length};
   } else {
     begin = slots_[at].begin;
+    spans_[slots_[at].id] = {};
     slots_[at].id = id;
   }
   if (id >= spans_.size()) spans_.resize(id + 1);

@@ -1,5 +1,8 @@
 #include "text/unicode/utf8.h"
 
+#include <cstdint>
+#include <cstring>
+
 namespace rose::text::unicode {
 
 void append(std::string& out, char32_t point) {
@@ -45,10 +48,11 @@ Inspected inspect(std::string_view text, size_t at) {
 
 bool is_valid(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
-    if (static_cast<unsigned char>(text[at]) < 0x80) {
-      at++;
-      continue;
-    }
+    uint64_t eight = 0;
+    while (text.size() - at >= 8 &&
+           (std::memcpy(&eight, text.data() + at, 8), (eight & 0x8080808080808080) == 0))
+      at += 8;
+    if (at == text.size()) break;
     Inspected seen = inspect(text, at);
     if (seen.kind != Sequence::kValid) return false;
     at += seen.length;
