@@ -71,8 +71,11 @@ int run(int argc, const char* const* argv, const std::string& version) {
   } catch (const CLI::Success& done) {  // --help, --version
     return app.exit(done);
   } catch (const CLI::ParseError& error) {
-    return complain(std::string(error.what()) + "\nTry `rose --help`, or --help after the subcommand.",
-                    kBadUsage);
+    // CLI11 misses the subcommand before it looks at the word that stands in its place.
+    auto rest = app.remaining(true);
+    bool unknown = dynamic_cast<const CLI::RequiredError*>(&error) && !rest.empty();
+    std::string what = unknown ? fmt::format("there is no command '{}'", rest.front()) : error.what();
+    return complain(what + "\nTry `rose --help`, or --help after the subcommand.", kBadUsage);
   }
   return perform(action);
 }
