@@ -1,0 +1,255 @@
+// Every decoder against a plain forward pass in double precision, on small random checkpoints.
+#include "models/decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "models/llama.h"
+#include "runtime/compile.h"
+#include "tiny_decoder.h"
+#include "weights/error.h"
+#include "weights/writer.h"
+
+namespace rose::models {
+namespace {
+
+runtime::Context& context() {
+  static const std::unique_ptr<runtime::Context> made = [] {
+    runtime::ContextOptions options;
+    options.device = "x86";
+    options.cache.disk = false;
+    options.log = runtime::log_to_stderr(runtime::LogLevel::kWarning);
+    return runtime::open_context(std::move(options));
+  }();
+  return *made;
+}
+
+std::vector<int32_t> some_tokens(int64_t count, int64_t vocab, uint64_t seed) {
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < count; ++i) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    tokens.push_back(static_cast<int32_t>((seed >> 33) % static_cast<uint64_t>(vocab)));
+  }
+  return tokens;
+}
+
+// Sequences that are fed piece by piece, as the engine does it.
+class Runner {
+ public:
+  Runner(Decoder& decoder, int64_t blocks)
+      : decoder_(decoder), cache_(context(), decoder.config(), blocks, 32) {}
+
+  // Feeds the next pieces.first tokens of each sequence at once; returns the logits of every token of the
+  // step.
+  struct Piece {
+    size_t sequence;
+    std::vector<int32_t> tokens;
+  };
+  std::vector<std::vector<float>> feed(const std::vector<Piece>& pieces) {
+    Step step;
+    step.first_tokens = {0}, step.table_width = kWidth;
+    for (const auto& piece : pieces) {
+      if (known_.size() <= piece.sequence) known_.resize(piece.sequence + 1);
+      for (int32_t token : piece.tokens) {
+        int64_t at = known_[piece.sequence]++;
+        step.logit_rows.push_back(static_cast<int32_t>(step.tokens.size()));
+        step.tokens.push_back(token), step.positions.push_back(static_cast<int32_t>(at));
+        step.slots.push_back(block(piece.sequence, at / 32) * 32 + at % 32);
+      }
+      step.first_tokens.push_back(static_cast<int32_t>(step.tokens.size()));
+      step.lengths.push_back(static_cast<int32_t>(known_[piece.sequence]));
+      for (int64_t b = 0; b < kWidth; ++b)
+        step.block_table.push_back(static_cast<int32_t>(block(piece.sequence, b)));
+    }
+    const auto vocab = static_cast<size_t>(decoder_.config().vocab);
+    std::vector<float> all(step.tokens.size() * vocab);
+    auto logits = context().device().allocate(all.size() * 4);
+    decoder_.forward(step, cache_, logits);
+    context().stream().download(all.data(), logits, all.size() * 4);
+    context().stream().synchronize();
+    std::vector<std::vector<float>> rows;
+    for (size_t i = 0; i < step.tokens.size(); ++i)
+      rows.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(i * vocab),
+                        all.begin() + static_cast<std::ptrdiff_t>((i + 1) * vocab));
+    return rows;
+  }
+
+ private:
+  static constexpr int64_t kWidth = 4;
+  // Blocks of sequences lie among each other.
+  static int64_t block(size_t sequence, int64_t number) {
+    return number * 3 + static_cast<int64_t>(sequence);
+  }
+
+  Decoder& decoder_;
+  KvCache cache_;
+  std::vector<int64_t> known_;
+};
+
+// f32 against double: each sum of n terms errs by at most n roundings of its terms, layer after layer; norms
+// keep rows at about one, and an error of a row grows at most a few times in each part.
+double tolerance(const TinyDecoder& tiny, const std::vector<double>& logits) {
+  double largest = 0;
+  for (double l : logits) largest = std::max(largest, std::abs(l));
+  double terms = static_cast<double>(tiny.layers * (4 * tiny.hidden + tiny.intermediate + 100) + tiny.hidden);
+  return 4 * terms * std::numeric_limits<float>::epsilon() / 2 * largest;
+}
+
+void expect_near(const std::vector<std::vector<float>>& got, const std::vector<double>& want,
+                 size_t first_row, double allowed, const std::string& what) {
+  size_t vocab = got.at(0).size();
+  double worst = 0;
+  for (size_t r = 0; r < got.size(); ++r)
+    for (size_t i = 0; i < vocab; ++i) {
+      double difference = std::abs(got[r][i] - want[(first_row + r) * vocab + i]);
+      worst = std::isnan(difference) ? INFINITY : std::max(worst, difference);
+    }
+  EXPECT_LE(worst, allowed) << what;
+}
+
+void check(const TinyDecoder& tiny, const std::filesystem::path& path, const std::string& what,
+           double slack = 1) {
+  auto checkpoint = Checkpoint::open(path);
+  auto decoder = load_decoder(context(), checkpoint, Precision::kExact);
+  Runner runner(*decoder, 16);
+  auto first = some_tokens(75, tiny.vocab, 1), second = some_tokens(40, tiny.vocab, 2);
+  auto want = tiny.logits(first), other = tiny.logits(second);
+  double allowed = slack * tolerance(tiny, want);
+  auto part = [](const std::vector<int32_t>& all, size_t begin, size_t end) {
+    return std::vector<int32_t>(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                                all.begin() + static_cast<std::ptrdiff_t>(end));
+  };
+  // A prompt alone, its rest beside a second prompt, then single tokens of both.
+  expect_near(runner.feed({{0, part(first, 0, 33)}}), want, 0, allowed, what + " prompt");
+  auto both = runner.feed({{0, part(first, 33, 73)}, {1, part(second, 0, 39)}});
+  expect_near({both.begin(), both.begin() + 40}, want, 33, allowed, what + " continued prompt");
+  expect_near({both.begin() + 40, both.end()}, other, 0, allowed, what + " second prompt");
+  both = runner.feed({{1, {second[39]}}, {0, {first[73]}}});
+  expect_near({both.begin(), both.begin() + 1}, other, 39, allowed, what + " second's step");
+  expect_near({both.begin() + 1, both.end()}, want, 73, allowed, what + " first's step");
+  expect_near(runner.feed({{0, {first[74]}}}), want, 74, allowed, what + " last step");
+}
+
+TinyDecoder tiny(const std::string& type) {
+  TinyDecoder t;
+  t.type = type;
+  if (type == "mistral") t.window = 20, t.tied = false;
+  if (type == "qwen2") t.qkv_bias = true, t.q_heads = 6, t.kv_heads = 1;
+  if (type == "qwen3") t.qk_norm = true, t.head_dim = 32, t.rope_base = 1e6;
+  if (type == "gemma3_text")
+    t.qk_norm = true, t.layers = 4, t.window = 16, t.global_every = 2, t.rope_base = 1e6, t.epsilon = 1e-6;
+  t.randomise(7);
+  return t;
+}
+
+class Decoders : public testing::TestWithParam<const char*> {};
+
+TEST_P(Decoders, SafetensorsMatchThePlainForwardPass) {
+  TemporaryFolder folder;
+  auto t = tiny(GetParam());
+  check(t, t.write_folder(folder.path() / "model"), GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Decoders, testing::Values("llama", "mistral", "qwen2", "qwen3", "gemma3_text"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(GgufDecoders, MatchThePlainForwardPass) {
+  for (const char* type : {"llama", "qwen2", "qwen3"})
+    for (auto format : {weights::Format::kF32, weights::Format::kQ8_0, weights::Format::kQ4_1}) {
+      TemporaryFolder folder;
+      auto t = tiny(type);
+      auto file = t.write_gguf(folder.path() / "model.gguf", format);
+      check(t, file, std::string(type) + " " + std::string(weights::name(format)));
+    }
+}
+
+TEST(GgufDecoders, GemmaHoldsNormsWithOneAdded) {
+  TemporaryFolder folder;
+  auto t = tiny("gemma3_text");
+  t.layers = 6, t.global_every = 6;  // what files without the pattern mean
+  t.tensors.clear(), t.randomise(3);
+  check(t, t.write_gguf(folder.path() / "model.gguf"), "gemma3");
+}
+
+// Activations in 8 bits move the logits, but not far.
+TEST(FastProducts, StayCloseToTheExactOnes) {
+  TemporaryFolder folder;
+  auto t = tiny("llama");
+  t.hidden = 256, t.intermediate = 512;
+  t.tensors.clear(), t.randomise(5);
+  auto checkpoint = Checkpoint::open(t.write_gguf(folder.path() / "model.gguf", weights::Format::kQ4_1));
+  auto decoder = load_decoder(context(), checkpoint, Precision::kFast);
+  Runner runner(*decoder, 16);
+  auto tokens = some_tokens(50, t.vocab, 1);
+  auto want = t.logits(tokens);
+  auto got = runner.feed({{0, tokens}});
+  double dot = 0, a = 0, b = 0;
+  for (size_t r = 0; r < got.size(); ++r)
+    for (size_t i = 0; i < got[r].size(); ++i) {
+      double x = got[r][i], y = want[r * got[r].size() + i];
+      dot += x * y, a += x * x, b += y * y;
+    }
+  // A rounding to 8 bits errs by 0.3 % of a block's typical element (1/254 of the largest, which is 2 to 3
+  // times that, evenly spread); some ten of them in a row, independent, make 1 %, and the cosine of that is 1
+  // - 0.5e-4.
+  EXPECT_GE(dot / std::sqrt(a * b), 1 - 2e-4);
+}
+
+std::string message_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(BrokenCheckpoints, AreRefusedByFileAndTensor) {
+  TemporaryFolder folder;
+  auto refuse = [&](TinyDecoder t, const std::string& name, std::initializer_list<const char*> words) {
+    auto path = t.write_folder(folder.path() / name);
+    std::string message =
+        message_of([&] { load_decoder(context(), Checkpoint::open(path), Precision::kExact); });
+    for (const char* word : words) EXPECT_NE(message.find(word), std::string::npos) << message;
+  };
+  auto t = tiny("llama");
+  t.tensors.erase("model.layers.1.mlp.up_proj.weight");
+  refuse(t, "missing", {"missing/model.safetensors", "model.layers.1.mlp.up_proj.weight"});
+  t = tiny("llama");
+  t.shapes["model.layers.0.self_attn.k_proj.weight"] = {64, 32};
+  refuse(t, "shape", {"model.layers.0.self_attn.k_proj.weight", "[32, 64]", "[64, 32]"});
+  t = tiny("llama");
+  t.tensors["model.norm.weight"][5] = NAN;
+  refuse(t, "nan", {"model.safetensors", "model.norm.weight"});
+  t = tiny("llama");
+  t.kv_heads = 3;
+  refuse(t, "heads", {"key heads", "3"});
+  t = tiny("llama");
+  t.type = "nonesuch";
+  refuse(t, "type", {"nonesuch", "llama"});
+}
+
+TEST(BrokenCheckpoints, ConfigurationsAreChecked) {
+  TemporaryFolder folder;
+  auto t = tiny("llama");
+  auto path = t.write_folder(folder.path() / "model");
+  auto with = [&](const char* text) {
+    std::ofstream(path / "config.json") << text;
+    return message_of([&] { load_decoder(context(), Checkpoint::open(path), Precision::kExact); });
+  };
+  EXPECT_NE(with("{").find("config.json: is not valid JSON"), std::string::npos);
+  EXPECT_NE(with("[]").find("model_type"), std::string::npos);
+  EXPECT_NE(with(R"({"model_type": "llama"})").find("num_hidden_layers: is missing"), std::string::npos);
+  EXPECT_NE(with(R"({"model_type": "llama", "num_hidden_layers": 1.5})").find("integer"), std::string::npos);
+  EXPECT_NE(with(R"({"model_type": "llama", "num_hidden_layers": "2"})").find("expected a number"),
+            std::string::npos);
+  std::filesystem::remove(path / "config.json");
+  EXPECT_NE(message_of([&] { Checkpoint::open(path); }).find("config.json"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace rose::models
