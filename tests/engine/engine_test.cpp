@@ -1,0 +1,261 @@
+// The step loop on a small random model: batches, stops, limits, and that nothing of a request depends on its
+// company.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "engine/block_pool.h"
+#include "engine/generation.h"
+#include "runtime/compile.h"
+#include "weights/gguf.h"
+#include "weights/writer.h"
+
+namespace rose::engine {
+namespace {
+
+// A llama of one layer with random weights and a byte-level vocabulary of letters, in memory.
+constexpr uint32_t kHidden = 32, kInner = 64, kHeads = 4, kKvHeads = 2, kHeadDim = 8;
+
+class Files {
+ public:
+  Files() {
+    std::string name = (std::filesystem::temp_directory_path() / "rose-engine-XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a temporary folder");
+    folder_ = name;
+    write();
+  }
+  ~Files() { std::filesystem::remove_all(folder_); }
+  std::filesystem::path model() const { return folder_ / "model.gguf"; }
+
+ private:
+  void write() {
+    std::vector<std::string> tokens = {"<unk>", "<end>"};
+    // GPT-2's alphabet writes printable ASCII as itself; the two halves of "é" (c3 a9) are Ã and ©.
+    for (char c = 'a'; c <= 'z'; ++c) tokens.emplace_back(1, c);
+    tokens.insert(tokens.end(), {"Ã", "©", "ab"});
+    std::vector<std::string> merges = {"a b"};
+    std::vector<int32_t> types(tokens.size(), 1);
+    types[0] = 2, types[1] = 3;
+    weights::GgufWriter writer;
+    writer.add("general.architecture", "llama");
+    writer.add("llama.block_count", 1u), writer.add("llama.embedding_length", kHidden),
+        writer.add("llama.feed_forward_length", kInner);
+    writer.add("llama.attention.head_count", kHeads), writer.add("llama.attention.head_count_kv", kKvHeads);
+    writer.add("llama.context_length", 200u);
+    writer.add("tokenizer.ggml.model", "gpt2"), writer.add("tokenizer.ggml.pre", "gpt-2");
+    writer.add("tokenizer.ggml.tokens", std::span<const std::string>(tokens));
+    writer.add("tokenizer.ggml.merges", std::span<const std::string>(merges));
+    writer.add("tokenizer.ggml.token_type", std::span<const int32_t>(types));
+    writer.add("tokenizer.ggml.eos_token_id", 1u), writer.add("tokenizer.ggml.add_bos_token", false);
+    std::mt19937_64 engine(4);
+    auto add = [&](const std::string& name, std::vector<uint64_t> shape, float scale, float center) {
+      std::uniform_real_distribution<float> uniform(-scale, scale);
+      uint64_t count = 1;
+      for (auto e : shape) count *= e;
+      auto& values = data_.emplace_back(count);
+      for (float& v : values) v = center + uniform(engine);
+      writer.add_tensor({name, weights::Format::kF32, shape, std::as_bytes(std::span(values))});
+    };
+    data_.reserve(32);
+    add("token_embd.weight", {tokens.size(), kHidden}, 1, 0), add("output_norm.weight", {kHidden}, 0.2F, 1);
+    add("output.weight", {tokens.size(), kHidden}, 0.6F, 0);
+    add("blk.0.attn_norm.weight", {kHidden}, 0.2F, 1), add("blk.0.ffn_norm.weight", {kHidden}, 0.2F, 1);
+    add("blk.0.attn_q.weight", {kHeads * kHeadDim, kHidden}, 0.5F, 0),
+        add("blk.0.attn_k.weight", {kKvHeads * kHeadDim, kHidden}, 0.5F, 0);
+    add("blk.0.attn_v.weight", {kKvHeads * kHeadDim, kHidden}, 0.5F, 0),
+        add("blk.0.attn_output.weight", {kHidden, kHeads * kHeadDim}, 0.5F, 0);
+    add("blk.0.ffn_gate.weight", {kInner, kHidden}, 0.3F, 0),
+        add("blk.0.ffn_up.weight", {kInner, kHidden}, 0.3F, 0);
+    add("blk.0.ffn_down.weight", {kHidden, kInner}, 0.3F, 0);
+    writer.write(model());
+  }
+
+  std::filesystem::path folder_;
+  std::vector<std::vector<float>> data_;
+};
+
+struct World {
+  Files files;
+  models::Checkpoint checkpoint = models::Checkpoint::open(files.model());
+  models::Vocabulary vocabulary{checkpoint};
+  std::unique_ptr<runtime::Context> context = [] {
+    runtime::ContextOptions options;
+    options.device = "x86";
+    options.cache.disk = false;
+    options.log = runtime::log_to_stderr(runtime::LogLevel::kWarning);
+    return runtime::open_context(std::move(options));
+  }();
+  std::unique_ptr<models::Decoder> decoder =
+      models::load_decoder(*context, checkpoint, models::Precision::kExact);
+
+  GenerationEngine engine(EngineOptions options = {}) {
+    return GenerationEngine(*context, *decoder, vocabulary, options);
+  }
+};
+
+World& world() {
+  static World made;
+  return made;
+}
+
+GenerationRequest request(const std::string& prompt, int64_t tokens, float temperature = 0,
+                          uint64_t seed = 1) {
+  GenerationRequest r;
+  r.prompt = world().vocabulary.encode(prompt);
+  r.max_tokens = tokens, r.sampling.temperature = temperature, r.sampling.seed = seed;
+  return r;
+}
+
+TEST(Generation, TheSameRequestGivesTheSameTokensWhateverSharesItsBatch) {
+  std::vector<GenerationRequest> requests;
+  std::string text;
+  for (int i = 0; i < 12; ++i) {
+    text += std::string(static_cast<size_t>(1 + i * 5 % 13), static_cast<char>('a' + i * 7 % 26));
+    auto r = request(text, 5 + 3 * i, i % 3 ? 0.9F : 0.0F, static_cast<uint64_t>(i));
+    if (i % 4 == 1) r.sampling.repetition = 1.3F, r.sampling.presence = 0.4F;
+    if (i % 4 == 2) r.sampling.top_k = 5, r.sampling.top_p = 0.9F;
+    if (i % 4 == 3) r.sampling.logit_bias = {{5, 3.0F}}, r.logprobs = true;
+    requests.push_back(std::move(r));
+  }
+  std::vector<GenerationResult> alone;
+  for (auto& r : requests) alone.push_back(world().engine().generate(r));
+  // Together, in another order, with chunks of prompts, too few blocks for all at once and late comers.
+  EngineOptions options;
+  options.cache_tokens = 512, options.batch = 7, options.prompt_chunk = 512;
+  auto engine = world().engine(options);
+  std::vector<int64_t> ids(requests.size());
+  for (size_t i = requests.size(); i-- > 0;) {
+    ids[i] = engine.submit(requests[i]);
+    if (i % 3 == 0) engine.step();
+  }
+  while (engine.step()) {
+  }
+  for (size_t i = 0; i < ids.size(); ++i) {
+    auto result = engine.take(ids[i]);
+    ASSERT_TRUE(result) << i;
+    EXPECT_EQ(result->tokens, alone[i].tokens) << i;
+    EXPECT_EQ(result->text, alone[i].text) << i;
+    EXPECT_EQ(result->logprobs, alone[i].logprobs) << i;
+    EXPECT_EQ(static_cast<int64_t>(result->tokens.size()), requests[i].max_tokens) << i;
+    EXPECT_EQ(result->finish, FinishReason::kLength);
+  }
+}
+
+TEST(Generation, SeedsReproduceAndDiffer) {
+  auto engine = world().engine();
+  auto first = engine.generate(request("abcabc", 40, 1, 5)),
+       again = engine.generate(request("abcabc", 40, 1, 5)),
+       other = engine.generate(request("abcabc", 40, 1, 6));
+  EXPECT_EQ(first.tokens, again.tokens);
+  EXPECT_NE(first.tokens, other.tokens);
+  auto unseeded = request("abcabc", 40, 1);
+  unseeded.sampling.seed.reset();
+  auto drawn = engine.generate(unseeded);
+  EXPECT_EQ(engine.generate(request("abcabc", 40, 1, drawn.seed)).tokens, drawn.tokens);
+}
+
+TEST(Generation, LongPromptsInChunksAnswerAsInOnePiece) {
+  std::string text;
+  for (int i = 0; i < 150; ++i) text += static_cast<char>('a' + i * i % 26);
+  auto whole = world().engine().generate(request(text, 20));
+  EngineOptions options;
+  options.prompt_chunk = 37;
+  EXPECT_EQ(world().engine(options).generate(request(text, 20)).tokens, whole.tokens);
+}
+
+TEST(Generation, StopsAtTokensStringsAndTheContext) {
+  auto engine = world().engine();
+  auto free = engine.generate(request("hello", 30));
+  ASSERT_GE(free.text.size(), 10u);
+
+  auto r = request("hello", 30);
+  r.stop_tokens = {free.tokens[6]};
+  auto stopped = engine.generate(r);
+  auto end = std::ranges::find(free.tokens, free.tokens[6]);
+  EXPECT_EQ(stopped.tokens, std::vector<int32_t>(free.tokens.begin(), end));
+  EXPECT_EQ(stopped.finish, FinishReason::kStop);
+
+  r = request("hello", 30);
+  std::string stop = free.text.substr(4, 3), streamed;
+  r.stop_strings = {"never", stop};
+  r.on_text = [&](std::string_view part) { return streamed += part, true; };
+  stopped = engine.generate(r);
+  EXPECT_EQ(stopped.text, free.text.substr(0, free.text.find(stop)));
+  EXPECT_EQ(streamed, stopped.text);
+  EXPECT_EQ(stopped.finish, FinishReason::kStop);
+
+  auto full = engine.generate(request("hello", 1000));  // 200 tokens of context
+  EXPECT_EQ(full.tokens.size(), 195u);
+  EXPECT_EQ(full.finish, FinishReason::kLength);
+}
+
+TEST(Generation, CancelledRequestsGiveTheirBlocksBack) {
+  EngineOptions options;
+  options.cache_tokens = 64;
+  auto engine = world().engine(options);
+  for (int i = 0; i < 20; ++i) {
+    auto r = request("hello", 50);
+    r.on_text = [](std::string_view) { return false; };
+    EXPECT_EQ(engine.generate(r).finish, FinishReason::kCancelled);
+  }
+  EXPECT_EQ(engine.generate(request("hello", 20)).tokens.size(), 20u);
+}
+
+TEST(Generation, RefusesWhatItCannotServe) {
+  auto engine = world().engine();
+  auto refused = [&](const std::function<void(GenerationRequest&)>& change) {
+    auto r = request("hello", 10);
+    change(r);
+    EXPECT_THROW(engine.submit(r), EngineError);
+  };
+  refused([](auto& r) { r.prompt.clear(); });
+  refused([](auto& r) { r.prompt.assign(200, 5); });
+  refused([](auto& r) { r.prompt[0] = 31; });
+  refused([](auto& r) { r.prompt[0] = -1; });
+  refused([](auto& r) { r.max_tokens = 0; });
+  refused([](auto& r) { r.sampling.temperature = -1; });
+  refused([](auto& r) { r.sampling.top_p = 0; });
+  refused([](auto& r) { r.sampling.min_p = 1; });
+  refused([](auto& r) { r.sampling.repetition = 0; });
+  refused([](auto& r) { r.sampling.logit_bias[31] = 1; });
+  EXPECT_FALSE(engine.step());
+}
+
+TEST(TextStream, NeverGivesHalfACharacterOrTheBeginningOfAStop) {
+  const auto& tokenizer = world().vocabulary.tokenizer();
+  auto id = [&](const char* token) { return static_cast<int32_t>(*tokenizer.token_to_id(token)); };
+  TextStream stream(tokenizer, {"xyz"});
+  EXPECT_EQ(stream.push(id("Ã")), "");
+  EXPECT_EQ(stream.push(id("©")), "é");
+  EXPECT_EQ(stream.push(id("x")), "");
+  EXPECT_EQ(stream.push(id("y")), "");
+  EXPECT_EQ(stream.push(id("ab")), "xyab");
+  EXPECT_EQ(stream.push(id("x")), "");
+  EXPECT_EQ(stream.push(id("y")), "");
+  EXPECT_EQ(stream.push(id("z")), "");
+  EXPECT_TRUE(stream.stopped());
+  EXPECT_EQ(stream.push(id("a")), "");
+  EXPECT_EQ(stream.finish(), "");
+
+  TextStream open(tokenizer, {"xyz"});
+  EXPECT_EQ(open.push(id("a")), "a");
+  EXPECT_EQ(open.push(id("x")), "");
+  EXPECT_EQ(open.push(id("Ã")), "");
+  EXPECT_EQ(open.finish(), "x\xEF\xBF\xBD");
+}
+
+TEST(BlockPool, HandsOutEachBlockOnce) {
+  BlockPool pool(5);
+  auto a = pool.take(3);
+  EXPECT_EQ(a.size(), 3u);
+  EXPECT_TRUE(pool.take(3).empty());
+  auto b = pool.take(2);
+  EXPECT_EQ(pool.free(), 0);
+  for (int32_t block : b) EXPECT_EQ(std::ranges::count(a, block), 0);
+  pool.give_back(a);
+  EXPECT_EQ(pool.take(3).size(), 3u);
+}
+
+}  // namespace
+}  // namespace rose::engine
