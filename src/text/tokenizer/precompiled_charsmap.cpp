@@ -20,7 +20,7 @@ class Precompiled : public Normalizer {
     if (size % 4 != 0 || size > map.size() - 4)
       throw TextError("precompiled_charsmap: the size of its double array goes beyond the end of the data");
     units_.resize(size / 4);
-    std::memcpy(units_.data(), map.data() + 4, size);
+    if (size > 0) std::memcpy(units_.data(), map.data() + 4, size);
     replacements_ = map.substr(4 + size);
     if (!unicode::is_valid(replacements_))
       throw TextError("precompiled_charsmap: replacements are not valid UTF-8");

@@ -94,8 +94,6 @@ using Sensitive = std::bitset<0x110000>;
 std::unique_ptr<const Sensitive> make_sensitive(bool composed, bool compatible) {
   auto bits = std::make_unique<Sensitive>();
   for (const auto& c : kCombiningClasses) bits->set(c.point);
-  if (compatible)
-    for (const auto& m : kCompatible) bits->set(m.point);
   if (composed) {
     // A decomposable character is stable under NFC if it recomposes to itself; anything that can be the
     // second half of a composition is not.
@@ -108,6 +106,8 @@ std::unique_ptr<const Sensitive> make_sensitive(bool composed, bool compatible) 
     for (const auto& m : kCanonical) bits->set(m.point);
     for (char32_t p = kHangulBase; p < kHangulBase + kSyllables; p++) bits->set(p);
   }
+  if (compatible)
+    for (const auto& m : kCompatible) bits->set(m.point);
   return bits;
 }
 
