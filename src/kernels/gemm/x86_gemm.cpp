@@ -18,8 +18,9 @@ Product::Product(Block& b, const X86GemmSpec& s)
                                            : padded * kLanes * format.plain.bits() / 8;
   w = b.input("w", u8, shape(panels(), panel_bytes));
   if (s.bias) bias = b.input("bias", f32, shape(s.n));
-  if (s.residual) residual = b.input("residual", s.out, shape(dynamic("rows"), s.n));
-  out = b.output("out", s.out, shape(dynamic("rows"), s.n));
+  Shape strides = shape(s.out_stride ? s.out_stride : s.n, 1);
+  if (s.residual) residual = b.input("residual", s.out, shape(dynamic("rows"), s.n), strides);
+  out = b.output("out", s.out, shape(dynamic("rows"), s.n), strides);
   block_rows = b.scalar("block_rows", s64);
   rows = b.dimension("rows");
 }
@@ -148,6 +149,8 @@ void check(const ir::Target& target, const X86GemmSpec& spec) {
           fmt::format("{} has blocks of {}", format.name, format.block_elements));
   require(format.plain != s8 || spec.k <= 65536, "gemm_x86", "k", spec.k,
           "s8 weights have at most 65536, so that sums fit 32 bits");
+  require(spec.out_stride == 0 || spec.out_stride >= spec.n, "gemm_x86", "out_stride", spec.out_stride,
+          "use n or more, or 0");
   bool amx = spec.rows == kAmxRows && amx_fits(target, spec);
   require(amx || (spec.rows >= 0 && spec.rows <= 16), "gemm_x86", "rows", spec.rows,
           "use 1 to 16, 0, or 32 where AMX fits");

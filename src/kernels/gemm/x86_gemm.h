@@ -25,11 +25,12 @@ struct X86GemmSpec {
   ir::Type dtype = ir::bf16;     // of a: f32, bf16 or f16
   ir::Type out = ir::bf16;       // of out and residual: f32, bf16 or f16
   int64_t n = 4096, k = 4096;
-  bool bias = false;      // out += bias; f32 [n]
-  bool residual = false;  // out += residual [M, n], which may be out itself
-  bool exact = false;     // no rounding of activations: see above
-  bool amx = true;        // use AMX where the machine has it
-  int rows = 0;           // of a tile of this program; 0: chosen for many rows
+  int64_t out_stride = 0;  // elements from row to row of out and residual; 0: n
+  bool bias = false;       // out += bias; f32 [n]
+  bool residual = false;   // out += residual [M, n], which may be out itself
+  bool exact = false;      // no rounding of activations: see above
+  bool amx = true;         // use AMX where the machine has it
+  int rows = 0;            // of a tile of this program; 0: chosen for many rows
 
   void fields(Fields& f) {
     f("weights", weights, "format of W: f32, f16, bf16, s8 or a GGUF format such as q4_k");
@@ -37,6 +38,7 @@ struct X86GemmSpec {
     f("out", out, "type of out and residual: f32, bf16 or f16");
     f("n", n, "columns of out, rows of W");
     f("k", k, "columns of a and of W; a multiple of the format's block");
+    f("out_stride", out_stride, "elements from row to row of out and residual; 0: n");
     f("bias", bias, "1: add a bias, f32 [n]");
     f("residual", residual, "1: add a residual of out's type and shape");
     f("exact", exact, "1: keep activations as they are and expand W to f32");
@@ -68,7 +70,7 @@ class X86Gemm {
     runtime::DevicePointer bias, residual;
   };
   // Several products of equal k, dtype and form can share the records: the first makes them, the others pass
-  // a = null.
+  // a = null. With out_stride they can write neighbouring columns of one matrix.
   void operator()(runtime::Stream& stream, const Operands& operands, int64_t rows) const;
 
  private:

@@ -256,6 +256,47 @@ TEST_F(X86GemmTest, ARowDoesNotDependOnItsCompany) {
   }
 }
 
+// Two products of one matrix of activations, of different formats, side by side in one result.
+TEST_F(X86GemmTest, SharedRecordsAndNeighbouringColumns) {
+  constexpr int64_t kRows = 5, kColumns = 24 + 40;
+  X86GemmSpec left{
+      .weights = "q4_k", .dtype = ir::f32, .out = ir::f32, .n = 24, .k = 256, .out_stride = kColumns};
+  X86GemmSpec right = left;
+  right.weights = "q6_k", right.n = 40, right.residual = true;
+  auto a = activations(left, kRows), before = random_values(ir::f32, kRows * kColumns, 6);
+  auto a_device = upload(ir::f32, a), out = upload(ir::f32, before);
+  std::vector<double> want(before.size());
+  runtime::Buffer workspace;
+  int64_t first = 0;
+  for (const auto& spec : {left, right}) {
+    X86Gemm op(test_context(), spec);
+    auto w = random_weights(spec, 1);
+    auto packed = test_context().device().allocate(static_cast<size_t>(op.weight_bytes()));
+    x86_pack(x86_weight_format(spec.weights), w.source.data(), {}, spec.n, spec.k,
+             reinterpret_cast<uint8_t*>(packed.pointer().address));
+    if (first == 0) workspace = poisoned(ir::u8, op.workspace_bytes(kRows));
+    auto columns = out.pointer() + 4 * first;
+    op(test_stream(),
+       {.a = first ? runtime::DevicePointer() : a_device.pointer(),
+        .weights = packed,
+        .out = columns,
+        .workspace = workspace,
+        .residual = columns},
+       kRows);
+    std::vector<double> part(static_cast<size_t>(kRows * spec.n)), rest(part.size());
+    x86_gemm_reference(spec, a.data(), w.values.data(), nullptr, rest.data(), part.data(), kRows);
+    for (int64_t i = 0; i < kRows * spec.n; ++i) {
+      auto at = static_cast<size_t>(i / spec.n * kColumns + first + i % spec.n);
+      want[at] = part[static_cast<size_t>(i)] + (spec.residual ? before[at] : 0);
+    }
+    first += spec.n;
+  }
+  double largest = 0;
+  for (double v : want) largest = std::max(largest, std::abs(v));
+  expect_close(download(ir::f32, out, kRows * kColumns), want, 256 * ir::unit_roundoff(ir::f32) * largest, 0,
+               "columns");
+}
+
 TEST_F(X86GemmTest, RefusesSpecsOutsideItsRange) {
   EXPECT_THROW(X86Gemm(test_context(), {.weights = "q9_z"}), KernelError);
   EXPECT_THROW(X86Gemm(test_context(), {.weights = "q4_k", .k = 128}), KernelError);
