@@ -57,15 +57,12 @@ int generate(const Options& o) {
   Stopwatch watch;
   auto id = model.engine->submit(std::move(request));
   std::optional<engine::GenerationResult> result;
-  double prompt_seconds = 0;
-  for (bool first = true; !result; first = false) {
+  while (!result && !interruption.requested()) {
     model.engine->step();
-    if (first) prompt_seconds = watch.lap();
     result = model.engine->take(id);
-    if (interruption.requested() && !result) break;
   }
-  double generate_seconds = watch.lap();
   if (!result) throw CliError("interrupted", kFailed);
+  double prompt_seconds = result->first_token_seconds, generate_seconds = watch.lap() - prompt_seconds;
   if (o.json) {
     nlohmann::ordered_json json{{"text", result->text},
                                 {"tokens", result->tokens},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <random>
 
@@ -78,6 +79,7 @@ struct GenerationEngine::Sequence {
   std::vector<int32_t> blocks;
   std::vector<int32_t> counts;  // with penalties: by token, see kernels/sampling/sample.h
   GenerationResult result;
+  std::chrono::steady_clock::time_point submitted = std::chrono::steady_clock::now();
 
   bool done() const { return result.finish != FinishReason::kNone; }
 };
@@ -244,6 +246,9 @@ void GenerationEngine::sample(const std::vector<Sequence*>& rows) {
 }
 
 void GenerationEngine::accept(Sequence& s, int32_t token, float logprob) {
+  if (s.result.tokens.empty())
+    s.result.first_token_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - s.submitted).count();
   if (std::ranges::count(s.request.stop_tokens, token)) return finish(s, FinishReason::kStop);
   s.tokens.push_back(token);
   s.result.tokens.push_back(token);

@@ -51,7 +51,8 @@ struct GenerationResult {
   std::vector<float> logprobs;  // one a token, when asked for
   FinishReason finish = FinishReason::kNone;
   int64_t prompt_tokens = 0;
-  uint64_t seed = 0;  // that reproduces the answer
+  double first_token_seconds = 0;  // from submit() to the first token
+  uint64_t seed = 0;               // that reproduces the answer
 };
 
 struct EngineOptions {
