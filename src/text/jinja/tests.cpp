@@ -17,23 +17,29 @@ int64_t remainder(Interpreter& run, const Value& value, int64_t divisor) {
   return result.is_integral() ? result.as_integer() : static_cast<int64_t>(result.as_real() != 0);
 }
 
+bool compare(Interpreter& run, const char* op, const Value& value, const Arguments& args) {
+  const Value* other = args.find(0, "other");
+  if (!other) run.fail("a test that compares needs a second value");
+  return run.compare(op, value, *other);
+}
+
 bool is_equal(Interpreter& run, const Value& value, const Arguments& args) {
-  return run.compare("==", value, args.get(0, "other"));
+  return compare(run, "==", value, args);
 }
 bool is_unequal(Interpreter& run, const Value& value, const Arguments& args) {
-  return run.compare("!=", value, args.get(0, "other"));
+  return compare(run, "!=", value, args);
 }
 bool is_less(Interpreter& run, const Value& value, const Arguments& args) {
-  return run.compare("<", value, args.get(0, "other"));
+  return compare(run, "<", value, args);
 }
 bool is_at_most(Interpreter& run, const Value& value, const Arguments& args) {
-  return run.compare("<=", value, args.get(0, "other"));
+  return compare(run, "<=", value, args);
 }
 bool is_greater(Interpreter& run, const Value& value, const Arguments& args) {
-  return run.compare(">", value, args.get(0, "other"));
+  return compare(run, ">", value, args);
 }
 bool is_at_least(Interpreter& run, const Value& value, const Arguments& args) {
-  return run.compare(">=", value, args.get(0, "other"));
+  return compare(run, ">=", value, args);
 }
 
 bool has_letters_of(const Value& value, bool upper_case) {

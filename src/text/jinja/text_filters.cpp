@@ -28,6 +28,7 @@ Value trim(Interpreter& run, const Value& input, const Arguments& args) {
 }
 
 Value replace(Interpreter& run, const Value& input, const Arguments& args) {
+  if (!args.find(0, "old") || !args.find(1, "new")) run.fail("replace needs what to replace and what with");
   Value text = run.text(soft(run, input)), result;
   Arguments plain{{run.text(soft(run, args.get(0, "old"))), run.text(soft(run, args.get(1, "new")))}, {}};
   Value count = args.get(2, "count");
@@ -153,6 +154,7 @@ Value round(Interpreter& run, const Value& input, const Arguments& args) {
   double value = input.as_real();
   if (name == "common") {
     // Python rounds the exact decimal value, half to even: what printing with that many digits does.
+    if (input.is_integral() && digits >= 0) return Value::integer(input.as_integer());
     if (digits > 300) return Value::real(value);
     if (digits >= 0) return Value::real(std::strtod(fmt::format("{:.{}f}", value, digits).c_str(), nullptr));
     double scale = std::pow(10.0, static_cast<double>(-digits));

@@ -302,6 +302,8 @@ class Writer {
   void object(const Object& object) {
     // A namespace may hold itself.
     auto* space = dynamic_cast<const Namespace*>(&object);
+    if (auto* macro = dynamic_cast<const Macro*>(&object))
+      return put(fmt::format("<Macro '{}'>", macro->name));
     if (!space) return put(fmt::format("<{}>", object.type_name()));
     if (++depth_ > 100) throw TextError("chat template: a namespace holds itself too often to be written");
     put("<Namespace ");
