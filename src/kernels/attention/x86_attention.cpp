@@ -11,6 +11,7 @@
 
 #include "dsl/block.h"
 #include "kernels/arguments.h"
+#include "kernels/attention/x86_attention_single.h"
 #include "kernels/launch.h"
 
 namespace rose::kernels {
@@ -278,6 +279,7 @@ class Attention {
 ir::Kernel x86_attention(const ir::Target& target, const X86AttentionSpec& spec) {
   check(spec);
   if (target.is_gpu()) throw KernelError("x86_attention: the target is a GPU");
+  if (x86_attention_has_single_form(spec)) return x86_attention_single(target, spec);
   return record(kName, {.target = target}, [&](Block& block) { Attention(block, spec).run(); });
 }
 
@@ -286,7 +288,8 @@ X86Attention::X86Attention(runtime::Context& context, const X86AttentionSpec& sp
   check(spec);
   spec_.single = true;
   single_ = &program(context, kName, spec_, x86_attention);
-  single_heads_ = tile_shape(target, spec_).heads;
+  single_heads_ =
+      x86_attention_has_single_form(spec_) ? spec.q_heads / spec.kv_heads : tile_shape(target, spec_).heads;
   spec_.single = false;
   several_ = &program(context, kName, spec_, x86_attention);
   several_heads_ = tile_shape(target, spec_).heads;
