@@ -123,14 +123,14 @@ X86AttentionSpec heads(int64_t q, int64_t kv, int64_t dim) {
   return {.q_heads = q, .kv_heads = kv, .head_dim = dim};
 }
 
-class X86Attention : public testing::Test {
+class X86AttentionTest : public testing::Test {
  protected:
   void SetUp() override {
     if (on_gpu()) GTEST_SKIP() << "an x86 kernel";
   }
 };
 
-TEST_F(X86Attention, PackedSequencesOfAllLengths) {
+TEST_F(X86AttentionTest, PackedSequencesOfAllLengths) {
   for (const char* mask : {"causal", "full"})
     for (auto [q, kv, d] : {std::array<int64_t, 3>{9, 3, 64}, {4, 4, 32}, {4, 1, 20}, {6, 2, 7}}) {
       auto spec = heads(q, kv, d);
@@ -139,7 +139,7 @@ TEST_F(X86Attention, PackedSequencesOfAllLengths) {
     }
 }
 
-TEST_F(X86Attention, PagedCache) {
+TEST_F(X86AttentionTest, PagedCache) {
   for (ir::Type kv : {ir::f32, ir::bf16, ir::f16})
     for (int64_t block : {32, 64}) {
       auto spec = heads(6, 2, 64);
@@ -148,7 +148,7 @@ TEST_F(X86Attention, PagedCache) {
     }
 }
 
-TEST_F(X86Attention, Windows) {
+TEST_F(X86AttentionTest, Windows) {
   for (int64_t window : {1, 2, 31, 32, 33, 64})
     for (const char* mask : {"causal", "full"}) {
       auto spec = heads(4, 2, 32);
@@ -159,11 +159,11 @@ TEST_F(X86Attention, Windows) {
     }
 }
 
-TEST_F(X86Attention, ManyHeadsForOneKeyHead) {
+TEST_F(X86AttentionTest, ManyHeadsForOneKeyHead) {
   for (int64_t q : {16, 17, 32, 40, 71}) check(heads(q, 1, 16), {{1, 0}, {9, 0}});
 }
 
-TEST_F(X86Attention, NarrowTypesScalesAndCaps) {
+TEST_F(X86AttentionTest, NarrowTypesScalesAndCaps) {
   for (ir::Type type : {ir::bf16, ir::f16}) {
     auto spec = heads(4, 2, 128);
     spec.dtype = type, spec.kv_dtype = type, spec.scale = 0.25, spec.softcap = 3;
@@ -173,7 +173,7 @@ TEST_F(X86Attention, NarrowTypesScalesAndCaps) {
 }
 
 // Bit for bit: the neighbours in a launch, and where a prompt was cut, leave no trace.
-TEST_F(X86Attention, AnswersDoNotDependOnCompany) {
+TEST_F(X86AttentionTest, AnswersDoNotDependOnCompany) {
   auto spec = heads(9, 3, 64);
   spec.block_size = 32;
   Problem alone(spec, {{77, 77}});
@@ -192,7 +192,7 @@ TEST_F(X86Attention, AnswersDoNotDependOnCompany) {
   EXPECT_EQ(rest.run(), std::vector<double>(want.end() - static_cast<int64_t>(rest.q.size()), want.end()));
 }
 
-TEST_F(X86Attention, RefusesSpecsOutsideItsRange) {
+TEST_F(X86AttentionTest, RefusesSpecsOutsideItsRange) {
   auto refused = [](X86AttentionSpec spec) {
     EXPECT_THROW(X86Attention(test_context(), spec), KernelError) << spec_text(spec);
   };
