@@ -29,7 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (size_t at = 0; at <= text.size(); at++) {
       if (at < text.size() && unicode::is_continuation(text[at])) continue;
       size_t steps = 0;
-      if (automaton->match(text, at, steps) != regex::Backtracker(program, text).match(at, steps, 1 << 20)) std::abort();
+      if (automaton->match(text, at, steps) != regex::Backtracker(program, text).match(at, steps, 1 << 20))
+        std::abort();
     }
   } catch (const TextError&) {
   }

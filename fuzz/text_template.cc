@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   limits.output_bytes = 1 << 16;
   limits.created_bytes = 4 << 20;
   try {
-    rose::text::ChatTemplate chat_template(std::string_view(reinterpret_cast<const char*>(data), size), limits);
+    rose::text::ChatTemplate chat_template(std::string_view(reinterpret_cast<const char*>(data), size),
+                                           limits);
     chat_template.render(variables, 1750000000);
   } catch (const rose::text::TextError&) {
   }

@@ -127,14 +127,19 @@ double median_seconds_on_device(runtime::Context& context,
 
 MemorySpeed measure_memory(runtime::Context& context) {
   if (!on_gpu(context)) return measure_host_memory(std::max(1, context.properties().processors));
-  // Queued one by one: captured in a graph, the driver gives copies to the copy engines, which reach two thirds of what
-  // the multiprocessors do (measured on an H200: 2.72 against 4.22 TB/s).
-  auto from = kernels::random_buffer(context, ir::bf16, kGpuBuffer / 2, 1), to = context.device().allocate(kGpuBuffer);
+  // Queued one by one: captured in a graph, the driver gives copies to the copy engines, which reach two
+  // thirds of what the multiprocessors do (measured on an H200: 2.72 against 4.22 TB/s).
+  auto from = kernels::random_buffer(context, ir::bf16, kGpuBuffer / 2, 1),
+       to = context.device().allocate(kGpuBuffer);
   runtime::Stream& stream = context.stream();
   std::vector<double> samples;
   constexpr int kCopies = 10;
   for (int i = 0; i <= kSamples; ++i)
-    samples.push_back(timed(context, [&] { for (int n = 0; n < kCopies; ++n) stream.copy(to, from, kGpuBuffer); }) / kCopies);
+    samples.push_back(timed(context,
+                            [&] {
+                              for (int n = 0; n < kCopies; ++n) stream.copy(to, from, kGpuBuffer);
+                            }) /
+                      kCopies);
   double seconds = median({samples.begin() + 1, samples.end()});  // the first one warms up
   return {2.0 * kGpuBuffer / seconds, 0};
 }

@@ -78,7 +78,6 @@ std::unique_ptr<runtime::Context> open_model_context(const ModelOptions& options
 
 LanguageModel::LanguageModel(const ModelOptions& options, int64_t context_tokens)
     : checkpoint(models::Checkpoint::open(find_model_path(options.model))), vocabulary(checkpoint) {
-  Stopwatch watch;
   auto precision = precision_of(options);
   context = open_model_context(options);
   decoder = models::load_decoder(*context, checkpoint, precision);

@@ -36,6 +36,7 @@ std::unique_ptr<runtime::Context> open_model_context(const ModelOptions& options
 struct LanguageModel {
   explicit LanguageModel(const ModelOptions& options, int64_t context_tokens);
 
+  Stopwatch watch;  // starts before the files are opened
   models::Checkpoint checkpoint;
   models::Vocabulary vocabulary;
   std::unique_ptr<runtime::Context> context;

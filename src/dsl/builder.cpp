@@ -14,7 +14,8 @@ bool inside_dsl(const SourceLine& where) {
   thread_local const char* last = nullptr;
   thread_local bool answer = false;
   if (where.file != last) {
-    std::string_view file(last = where.file);  // headers are seen through the folder of links of cmake/Rooms.cmake
+    std::string_view file(
+        last = where.file);  // headers are seen through the folder of links of cmake/Rooms.cmake
     answer = file.empty() || file.find("/src/dsl/") != file.npos || file.find("/rose_dsl/dsl/") != file.npos;
   }
   return answer;
@@ -33,7 +34,9 @@ LineScope::LineScope(SourceLine where) : saved_(Builder::current().kernel_line) 
 }
 
 Builder::Builder(std::string name, const Target& target) : outer_(active) {
-  bool symbol = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; });
+  bool symbol = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+  });
   if (!symbol) throw IrError("kernel name '" + name + "' must consist of letters, digits and '_'");
   kernel.name = std::move(name);
   kernel.target = target;
@@ -44,12 +47,14 @@ Builder::Builder(std::string name, const Target& target) : outer_(active) {
 Builder::~Builder() { active = outer_; }
 
 Builder& Builder::current() {
-  if (!active) throw IrError("no kernel is being recorded on this thread; call this inside rose::dsl::record");
+  if (!active)
+    throw IrError("no kernel is being recorded on this thread; call this inside rose::dsl::record");
   return *active;
 }
 
 std::vector<ir::Reg> Builder::emit(const ir::Row& row, Type type, std::span<const Type> results,
-                                   std::vector<ir::Operand> operands, std::vector<int64_t> attributes, SourceLine where) {
+                                   std::vector<ir::Operand> operands, std::vector<int64_t> attributes,
+                                   SourceLine where) {
   ir::Instruction i;
   i.row = &row, i.type = type, i.where = where;
   i.operands = std::move(operands), i.attributes = std::move(attributes);
@@ -72,16 +77,22 @@ ir::Operand Builder::emit_one(const ir::Row& row, Type type, Type result, std::v
 }
 
 void Builder::append(ir::Instruction instruction) {
-  if (inside_dsl(instruction.where)) instruction.where = line();
-  else last_line_ = instruction.where;
+  if (inside_dsl(instruction.where))
+    instruction.where = line();
+  else
+    last_line_ = instruction.where;
   if (instruction.row->minimum_version(kernel.target) == 0)
-    throw IrError(fmt::format("'{}' does not exist on {}", instruction.row->name, ir::to_string(kernel.target)), instruction.where);
+    throw IrError(
+        fmt::format("'{}' does not exist on {}", instruction.row->name, ir::to_string(kernel.target)),
+        instruction.where);
   blocks_.back()->emplace_back(std::move(instruction));
 }
 
 void Builder::append(ir::Statement statement) {
-  if (inside_dsl(statement.where)) statement.where = line();
-  else last_line_ = statement.where;
+  if (inside_dsl(statement.where))
+    statement.where = line();
+  else
+    last_line_ = statement.where;
   blocks_.back()->push_back(std::move(statement));
 }
 

@@ -11,14 +11,16 @@
 
 namespace rose::dsl {
 
+using ir::bf16, ir::f16, ir::f32, ir::f64, ir::e4m3, ir::e5m2, ir::e2m1, ir::pred;
 using ir::IrError;
 using ir::SourceLine;
 using ir::Target;
 using ir::Type;
-using ir::bf16, ir::f16, ir::f32, ir::f64, ir::e4m3, ir::e5m2, ir::e2m1, ir::pred;
 using ir::u8, ir::s8, ir::u16, ir::s16, ir::u32, ir::s32, ir::u64, ir::s64;
 
-inline SourceLine line_of(const std::source_location& l) { return {l.file_name(), static_cast<int>(l.line())}; }
+inline SourceLine line_of(const std::source_location& l) {
+  return {l.file_name(), static_cast<int>(l.line())};
+}
 
 class Builder {
  public:
@@ -34,7 +36,8 @@ class Builder {
 
   // Appends one instruction with fresh single-assignment result registers of the given types.
   std::vector<ir::Reg> emit(const ir::Row& row, Type type, std::span<const Type> results,
-                            std::vector<ir::Operand> operands, std::vector<int64_t> attributes, SourceLine where);
+                            std::vector<ir::Operand> operands, std::vector<int64_t> attributes,
+                            SourceLine where);
   // The same for exactly one result.
   ir::Operand emit_one(const ir::Row& row, Type type, Type result, std::vector<ir::Operand> operands,
                        std::vector<int64_t> attributes, SourceLine where);
@@ -47,10 +50,11 @@ class Builder {
   void leave();
   size_t depth() const { return blocks_.size(); }
   int loop_depth = 0;
-  int64_t next_serial = 1;                 // numbers the accesses of fragments
-  std::vector<int> store_versions;         // stores recorded so far, by tensor source
+  int64_t next_serial = 1;          // numbers the accesses of fragments
+  std::vector<int> store_versions;  // stores recorded so far, by tensor source
   int& store_version(int source) {
-    if (store_versions.size() <= static_cast<size_t>(source)) store_versions.resize(static_cast<size_t>(source) + 1);
+    if (store_versions.size() <= static_cast<size_t>(source))
+      store_versions.resize(static_cast<size_t>(source) + 1);
     return store_versions[static_cast<size_t>(source)];
   }
 
@@ -78,8 +82,8 @@ class Builder {
 // `where`; but for a line inside the dsl room the kernel's own line (Builder::line), where it is known.
 SourceLine line_in_kernel(const SourceLine& where);
 
-// While one lives, instructions that the dsl room records count as recorded at this line of the kernel. A line inside
-// the dsl room itself changes nothing: the kernel's own line stays.
+// While one lives, instructions that the dsl room records count as recorded at this line of the kernel. A
+// line inside the dsl room itself changes nothing: the kernel's own line stays.
 class LineScope {
  public:
   explicit LineScope(SourceLine where);

@@ -19,8 +19,9 @@ Scope::Scope(const char* what, Location where) : what_(what), where_(line_of(whe
 
 Scope::~Scope() {
   if (state_ == 1) {
-    builder().poison(fmt::format("{}: the host left this recorded {} by break, return or an exception; use BREAK, or select()",
-                                 where_.to_string(), what_));
+    builder().poison(fmt::format(
+        "{}: the host left this recorded {} by break, return or an exception; use BREAK, or select()",
+        where_.to_string(), what_));
     builder().leave();
   }
 }
@@ -51,25 +52,34 @@ IfScope::IfScope(const Arg& condition, ir::Role role, Location where) : Scope("I
 
 ElseScope::ElseScope(Location where) : Scope("ELSE", where) {
   auto& block = builder().block();
-  if (block.empty() || block.back().kind != ir::Statement::Kind::kIf || !block.back().branch->otherwise.empty())
+  if (block.empty() || block.back().kind != ir::Statement::Kind::kIf ||
+      !block.back().branch->otherwise.empty())
     throw IrError("ELSE must follow an IF at once; a chain is written IF … ELSE { IF … ELSE … }", where_);
   open(block.back().branch->otherwise);
 }
 
 ForScope::ForScope(const Arg& begin, const Arg& end, const Arg& step, Unroll unroll, Location where)
     : Scope("FOR", where),
-      counter_(!begin.literal() ? begin.type() : !end.literal() ? end.type() : s64, begin, where) {
+      counter_(!begin.literal() ? begin.type()
+               : !end.literal() ? end.type()
+                                : s64,
+               begin, where) {
   Type type = counter_.type();
-  if (!type.is_integer() || type.lanes != 1) throw IrError(fmt::format("FOR counts integers, not {}", ir::to_string(type)), where_);
+  if (!type.is_integer() || type.lanes != 1)
+    throw IrError(fmt::format("FOR counts integers, not {}", ir::to_string(type)), where_);
   auto s = statement(ir::Statement::Kind::kLoop, where_);
   s.loop = std::make_unique<ir::Loop>();
   loop_ = s.loop.get();
   loop_->unroll = unroll.count;
   if (!end.literal() && end.type() != type)
-    throw IrError(fmt::format("FOR from {} to {}: the bounds have two types", ir::to_string(type), ir::to_string(end.type())), where_);
+    throw IrError(fmt::format("FOR from {} to {}: the bounds have two types", ir::to_string(type),
+                              ir::to_string(end.type())),
+                  where_);
   step_ = step.as(type);
   if (step_.type != type)
-    throw IrError(fmt::format("FOR counts in {}, its step has the type {}", ir::to_string(type), ir::to_string(step_.type)), where_);
+    throw IrError(fmt::format("FOR counts in {}, its step has the type {}", ir::to_string(type),
+                              ir::to_string(step_.type)),
+                  where_);
   if (step_.is_constant() && ir::constant_int(step_) <= 0 && (type.is_signed() || step_.bits == 0))
     throw IrError("FOR counts up: its step must be above 0", where_);
   // A variable as a bound or step is read once, before the loop.
@@ -79,7 +89,8 @@ ForScope::ForScope(const Arg& begin, const Arg& end, const Arg& step, Unroll unr
   };
   Val limit(once(end.as(type)));
   step_ = once(step_);
-  if (begin.literal() && end.literal()) loop_->entered = ir::constant_int(begin.as(type)) < ir::constant_int(end.as(type));
+  if (begin.literal() && end.literal())
+    loop_->entered = ir::constant_int(begin.as(type)) < ir::constant_int(end.as(type));
   builder().append(std::move(s));
   builder().enter(loop_->test, where_);
   loop_->condition = (Arg(counter_, where) < Arg(limit, where)).operand();
@@ -126,6 +137,8 @@ void continue_loop(Location where) {
   builder().append(statement(ir::Statement::Kind::kContinue, line_of(where)));
 }
 
-void return_from_kernel(Location where) { builder().append(statement(ir::Statement::Kind::kReturn, line_of(where))); }
+void return_from_kernel(Location where) {
+  builder().append(statement(ir::Statement::Kind::kReturn, line_of(where)));
+}
 
 }  // namespace rose::dsl

@@ -1,6 +1,7 @@
-// Recorded control flow: IF / ELSE, FOR, WHILE, BREAK, CONTINUE. The macros open ordinary C++ blocks, so helper
-// functions may return values and host loops unroll inside them. Leaving a recorded block by a host break, return or
-// goto is detected and reported with the line of the block. A host continue only ends the recording of the block.
+// Recorded control flow: IF / ELSE, FOR, WHILE, BREAK, CONTINUE. The macros open ordinary C++ blocks, so
+// helper functions may return values and host loops unroll inside them. Leaving a recorded block by a host
+// break, return or goto is detected and reported with the line of the block. A host continue only ends the
+// recording of the block.
 //
 //   FOR (k, 0, tiles) { … }            k is a Val of the bounds' type, from 0 while k < tiles
 //   FOR_STEP (k, 0, length, 16) { … }
@@ -45,11 +46,14 @@ class ElseScope : public Scope {  // continues the If that was recorded last in 
   explicit ElseScope(Location where = Location::current());
 };
 
-struct Unroll { int count = 0; };  // FOR's last argument: Unroll{1} keeps the loop rolled
+struct Unroll {
+  int count = 0;
+};  // FOR's last argument: Unroll{1} keeps the loop rolled
 
 class ForScope : public Scope {
  public:
-  ForScope(const Arg& begin, const Arg& end, const Arg& step = 1, Unroll unroll = {}, Location where = Location::current());
+  ForScope(const Arg& begin, const Arg& end, const Arg& step = 1, Unroll unroll = {},
+           Location where = Location::current());
   ForScope(const Arg& begin, const Arg& end, Unroll unroll, Location where = Location::current())
       : ForScope(begin, end, 1, unroll, where) {}
   Val index();
@@ -77,11 +81,17 @@ void return_from_kernel(Location where = Location::current());
 
 #define IF(...) for (::rose::dsl::IfScope rose_if_{__VA_ARGS__}; rose_if_.once();)
 #define ELSE for (::rose::dsl::ElseScope rose_else_{}; rose_else_.once();)
-#define FOR(name, ...)                                                  \
-  for (::rose::dsl::ForScope name##_scope{__VA_ARGS__}; name##_scope.once();) \
-    if ([[maybe_unused]] const ::rose::dsl::Val name = name##_scope.index(); false) {} else  // a later else is not this if's
-#define FOR_STEP(name, begin, end, step) FOR(name, begin, end, step)
-#define WHILE(...) for (::rose::dsl::WhileScope rose_while_{[&] { return ::rose::dsl::Val(__VA_ARGS__); }}; rose_while_.once();)
+#define FOR(name, ...)                                                                \
+  for (::rose::dsl::ForScope name##_scope{__VA_ARGS__}; name##_scope.once();)         \
+    if ([[maybe_unused]] const ::rose::dsl::Val name = name##_scope.index(); false) { \
+    } else  // a later else is not this if's
+#define FOR_STEP(name, begin, end, step) FOR (name, begin, end, step)
+#define WHILE(...)                                                                         \
+  for (::rose::dsl::WhileScope rose_while_{[&] { return ::rose::dsl::Val(__VA_ARGS__); }}; \
+       rose_while_.once();)
 #define BREAK ::rose::dsl::break_loop()
 #define CONTINUE ::rose::dsl::continue_loop()
-#define BREAK_IF(...) IF(__VA_ARGS__) { ::rose::dsl::break_loop(); }
+#define BREAK_IF(...)          \
+  IF (__VA_ARGS__) {           \
+    ::rose::dsl::break_loop(); \
+  }

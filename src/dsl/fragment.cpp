@@ -25,15 +25,20 @@ std::vector<std::pair<int, int>> joined(const Frag& a, const Frag& b) {
 void same_layout(const Frag& a, const Frag& b, const SourceLine& where) {
   const RowLayout &x = a.layout(), &y = b.layout();
   if (x.length != y.length || x.vector != y.vector || x.group.size != y.group.size)
-    throw IrError(fmt::format("fragments of {} and {} elements ({} and {} a vector) do not match", x.length, y.length, x.vector, y.vector), where);
+    throw IrError(fmt::format("fragments of {} and {} elements ({} and {} a vector) do not match", x.length,
+                              y.length, x.vector, y.vector),
+                  where);
 }
 
 // A fragment's memory: one dimension of `length` neighbours.
 void contiguous_row(const char* what, const Tensor& row, int64_t length, Location where) {
   std::string wrong;
-  if (row.rank() != 1) wrong = fmt::format("it has {} dimensions, not one", row.rank());
-  else if (row.shape[0].is_static() && row.shape[0].size != length) wrong = fmt::format("it has {} elements, the layout {}", row.shape[0].size, length);
-  else if (length > 1 && (!row.strides[0].is_static() || row.strides[0].size != 1)) wrong = "its elements are not neighbours";
+  if (row.rank() != 1)
+    wrong = fmt::format("it has {} dimensions, not one", row.rank());
+  else if (row.shape[0].is_static() && row.shape[0].size != length)
+    wrong = fmt::format("it has {} elements, the layout {}", row.shape[0].size, length);
+  else if (length > 1 && (!row.strides[0].is_static() || row.strides[0].size != 1))
+    wrong = "its elements are not neighbours";
   if (!wrong.empty()) throw IrError(fmt::format("{} '{}': {}", what, row.name, wrong), line_of(where));
 }
 
@@ -85,7 +90,8 @@ void streamed_x86_chunks(const RowLayout& l, const std::function<void(const Chun
     }
     at = end;
   }
-  for (int number = 0; at + lanes <= l.length; at += lanes) f(chunk_at({}, at, static_cast<int>(lanes), number++ % l.streams));
+  for (int number = 0; at + lanes <= l.length; at += lanes)
+    f(chunk_at({}, at, static_cast<int>(lanes), number++ % l.streams));
   for (; at < l.length;) {  // the rest in narrower vectors: 5 = 4 + 1
     lanes = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(l.length - at)));
     f(chunk_at({}, at, static_cast<int>(lanes), 0));
@@ -95,18 +101,23 @@ void streamed_x86_chunks(const RowLayout& l, const std::function<void(const Chun
 
 }  // namespace
 
-int rows_per_block(const Block& block, int size) { return !block.gpu() || size == 0 ? 1 : block.threads() / size; }
+int rows_per_block(const Block& block, int size) {
+  return !block.gpu() || size == 0 ? 1 : block.threads() / size;
+}
 
 RowGroup row_group(Block& block, const Val& rows, int size) {
   if (!block.gpu()) return {1, block.index(), {}, literal(s64, 0)};
   int threads = block.threads();
   if (size == 0 || size == threads) {
     if (threads % 32 && (threads > 32 || !std::has_single_bit(static_cast<unsigned>(threads))))
-      throw IrError(fmt::format("a block of {} threads cannot share a row: use whole warps, or a power of two below 32", threads));
+      throw IrError(fmt::format(
+          "a block of {} threads cannot share a row: use whole warps, or a power of two below 32", threads));
     return {threads, block.index(), {}, block.thread()};
   }
   if (size > 32 || !std::has_single_bit(static_cast<unsigned>(size)) || threads % size)
-    throw IrError(fmt::format("row groups of {} threads in blocks of {}: use a power of two up to 32 that divides the block, or 0", size, threads));
+    throw IrError(fmt::format(
+        "row groups of {} threads in blocks of {}: use a power of two up to 32 that divides the block, or 0",
+        size, threads));
   Val row = block.index() * (threads / size) + to(s64, block.thread32() / size);
   Val valid = row < rows;
   return {size, select(valid, row, rows - 1), valid, to(s64, block.thread32() % size)};
@@ -121,9 +132,11 @@ namespace {
 
 // (thread, (element of an access, access)) -> element of the row, once for each layout that differs.
 RowLayout noted(RowLayout l) {
-  layout::Layout map({l.group.size, {l.vector, l.chunks()}}, {l.vector, {1, static_cast<int64_t>(l.group.size) * l.vector}});
+  layout::Layout map({l.group.size, {l.vector, l.chunks()}},
+                     {l.vector, {1, static_cast<int64_t>(l.group.size) * l.vector}});
   auto& notes = builder().kernel.layouts;
-  std::string text = to_string(map), name = fmt::format("row of {}: (thread, value) -> element{}", l.length, l.resident ? "" : ", streamed");
+  std::string text = to_string(map), name = fmt::format("row of {}: (thread, value) -> element{}", l.length,
+                                                        l.resident ? "" : ", streamed");
   for (const auto& n : notes)
     if (n.name == name && n.layout == text) return l;
   notes.push_back({std::move(name), std::move(text)});
@@ -132,7 +145,8 @@ RowLayout noted(RowLayout l) {
 
 }  // namespace
 
-RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int element_bytes, int64_t multiple) {
+RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int element_bytes,
+                     int64_t multiple) {
   if (length <= 0) throw IrError(fmt::format("a row of {} elements", length));
   RowLayout l;
   l.length = length, l.group = group;
@@ -151,9 +165,12 @@ RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int el
 }
 
 void for_each_chunk(const RowLayout& layout, const std::function<void(const Chunk&)>& f) {
-  if (layout.resident) resident_chunks(layout, f);
-  else if (gpu()) streamed_gpu_chunks(layout, f);
-  else streamed_x86_chunks(layout, f);
+  if (layout.resident)
+    resident_chunks(layout, f);
+  else if (gpu())
+    streamed_gpu_chunks(layout, f);
+  else
+    streamed_x86_chunks(layout, f);
 }
 
 Type Frag::type() const { return node_->type; }
@@ -165,32 +182,38 @@ Pack Frag::at(const Chunk& chunk) const {
   if (n.cached_serial == chunk.serial) return n.cached;
   for (auto [source, version] : n.sources)
     if (builder().store_version(source) != version)
-      throw IrError("this streamed fragment reads a tensor that was stored to since; keep() the fragment before the store",
-                    line_in_kernel(n.where));
+      throw IrError(
+          "this streamed fragment reads a tensor that was stored to since; keep() the fragment before the "
+          "store",
+          line_in_kernel(n.where));
   LineScope line(n.where);
   n.cached = n.compute(chunk);
   n.cached_serial = chunk.serial;
   return n.cached;
 }
 
-Frag make_fragment(Type type, const RowLayout& layout, std::vector<std::pair<int, int>> sources, SourceLine where,
-                   std::function<Pack(const Chunk&)> compute) {
+Frag make_fragment(Type type, const RowLayout& layout, std::vector<std::pair<int, int>> sources,
+                   SourceLine where, std::function<Pack(const Chunk&)> compute) {
   auto node = std::make_shared<Frag::Node>();
   node->type = type, node->layout = layout, node->sources = std::move(sources), node->where = where;
   LineScope line(where);
-  if (layout.resident) for_each_chunk(layout, [&](const Chunk& c) { node->values.push_back(compute(c)); });
-  else node->compute = std::move(compute);
+  if (layout.resident)
+    for_each_chunk(layout, [&](const Chunk& c) { node->values.push_back(compute(c)); });
+  else
+    node->compute = std::move(compute);
   return Frag(std::move(node));
 }
 
 Frag load(const Tensor& row, const RowLayout& layout, Location where) {
   contiguous_row("load of", row, layout.length, where);
-  return make_fragment(row.dtype, layout, {{row.source, builder().store_version(row.source)}}, line_of(where),
-                       [=](const Chunk& c) { return load_pack(row, c.offset, c.constant, c.lanes, c.valid, nullptr, where); });
+  return make_fragment(
+      row.dtype, layout, {{row.source, builder().store_version(row.source)}}, line_of(where),
+      [=](const Chunk& c) { return load_pack(row, c.offset, c.constant, c.lanes, c.valid, nullptr, where); });
 }
 
 Frag constant(Type type, const RowLayout& layout, double value, Location where) {
-  if (!type.is_float()) throw IrError("constant(): fragments of constants are floating-point", line_of(where));
+  if (!type.is_float())
+    throw IrError("constant(): fragments of constants are floating-point", line_of(where));
   return make_fragment(type, layout, {}, line_of(where), [=](const Chunk& c) {
     if (!gpu()) return Pack{literal(type.with_lanes(c.lanes), value)};
     // As loads pack it: pairs of 16-bit values where the count is even.
@@ -215,7 +238,8 @@ void store_together(const std::vector<RowStore>& stores, Location where) {
     if (l.group.valid) valid = valid ? *valid & *l.group.valid : *l.group.valid;
     std::vector<Pack> packs;
     for (const Frag& f : converted) packs.push_back(f.at(c));
-    for (size_t i = 0; i < packs.size(); ++i) store_pack(stores[i].row, c.offset, c.constant, packs[i], valid, nullptr, where);
+    for (size_t i = 0; i < packs.size(); ++i)
+      store_pack(stores[i].row, c.offset, c.constant, packs[i], valid, nullptr, where);
   });
   if (!l.resident)
     for (const auto& s : stores) ++builder().store_version(s.row.source);
@@ -226,7 +250,8 @@ Frag keep(Block& block, const Frag& value, Location where) {
   const RowLayout& l = value.layout();
   if (l.resident) return value;
   // Each thread reads back what it wrote itself: no barrier is needed. Each group has its own row.
-  Tensor scratch = block.shared("keep", value.type(), shape(rows_per_block(block, l.group.size), l.length), 64);
+  Tensor scratch =
+      block.shared("keep", value.type(), shape(rows_per_block(block, l.group.size), l.length), 64);
   scratch = l.group.size < block.threads() ? scratch(block.thread32() / l.group.size) : scratch(0);
   store(scratch, value, where);
   return load(scratch, l, where);
@@ -247,7 +272,9 @@ Frag map_at(const Frag& a, const Frag& b, const std::function<Val(Val, Val)>& f,
   return make_fragment(a.type(), a.layout(), joined(a, b), where, [=](const Chunk& c) {
     Pack x = a.at(c), y = b.at(c), out;
     if (x.size() != y.size())
-      throw IrError(fmt::format("fragments of {} and {} meet; convert one with to()", ir::to_string(a.type()), ir::to_string(b.type())), where);
+      throw IrError(fmt::format("fragments of {} and {} meet; convert one with to()", ir::to_string(a.type()),
+                                ir::to_string(b.type())),
+                    where);
     for (size_t i = 0; i < x.size(); ++i) out.push_back(f(x[i], y[i]));
     return out;
   });
@@ -255,8 +282,12 @@ Frag map_at(const Frag& a, const Frag& b, const std::function<Val(Val, Val)>& f,
 
 }  // namespace
 
-Frag map(const Frag& a, const std::function<Val(Val)>& f, Location where) { return map_at(a, f, line_of(where)); }
-Frag map(const Frag& a, const Frag& b, const std::function<Val(Val, Val)>& f, Location where) { return map_at(a, b, f, line_of(where)); }
+Frag map(const Frag& a, const std::function<Val(Val)>& f, Location where) {
+  return map_at(a, f, line_of(where));
+}
+Frag map(const Frag& a, const Frag& b, const std::function<Val(Val, Val)>& f, Location where) {
+  return map_at(a, b, f, line_of(where));
+}
 
 Frag map_index(const Frag& a, const std::function<Val(Val, Val)>& f, Location where) {
   return make_fragment(a.type(), a.layout(), a.node().sources, line_of(where), [=](const Chunk& c) {
@@ -282,20 +313,38 @@ Val lane_numbers(Type type, int lanes) {
 
 Frag to(Type type, const Frag& a, Location where) {
   if (a.type() == type) return a;
-  return make_fragment(type, a.layout(), a.node().sources, line_of(where), [=](const Chunk& c) { return convert_pack(type, a.at(c), line_of(where)); });
+  return make_fragment(type, a.layout(), a.node().sources, line_of(where),
+                       [=](const Chunk& c) { return convert_pack(type, a.at(c), line_of(where)); });
 }
 
-Frag operator+(const FragArg& a, const FragArg& b) { return map_at(a.frag, b.frag, [](Val x, Val y) { return x + y; }, a.where); }
-Frag operator-(const FragArg& a, const FragArg& b) { return map_at(a.frag, b.frag, [](Val x, Val y) { return x - y; }, a.where); }
-Frag operator*(const FragArg& a, const FragArg& b) { return map_at(a.frag, b.frag, [](Val x, Val y) { return x * y; }, a.where); }
-Frag operator+(const FragArg& a, const Val& b) { return map_at(a.frag, [=](Val x) { return x + b; }, a.where); }
-Frag operator-(const FragArg& a, const Val& b) { return map_at(a.frag, [=](Val x) { return x - b; }, a.where); }
-Frag operator*(const FragArg& a, const Val& b) { return map_at(a.frag, [=](Val x) { return x * b; }, a.where); }
-Frag operator*(const FragArg& a, double b) { return map_at(a.frag, [=](Val x) { return x * b; }, a.where); }
+Frag operator+(const FragArg& a, const FragArg& b) {
+  return map_at(a.frag, b.frag, [](Val x, Val y) { return x + y; }, a.where);
+}
+Frag operator-(const FragArg& a, const FragArg& b) {
+  return map_at(a.frag, b.frag, [](Val x, Val y) { return x - y; }, a.where);
+}
+Frag operator*(const FragArg& a, const FragArg& b) {
+  return map_at(a.frag, b.frag, [](Val x, Val y) { return x * y; }, a.where);
+}
+Frag operator+(const FragArg& a, const Val& b) {
+  return map_at(a.frag, [=](Val x) { return x + b; }, a.where);
+}
+Frag operator-(const FragArg& a, const Val& b) {
+  return map_at(a.frag, [=](Val x) { return x - b; }, a.where);
+}
+Frag operator*(const FragArg& a, const Val& b) {
+  return map_at(a.frag, [=](Val x) { return x * b; }, a.where);
+}
+Frag operator*(const FragArg& a, double b) {
+  return map_at(a.frag, [=](Val x) { return x * b; }, a.where);
+}
 
 std::pair<Frag, Frag> deinterleave(const Tensor& row, const RowLayout& half, Location where) {
   contiguous_row("deinterleave of", row, 2 * half.length, where);
-  struct Loaded { int64_t key = -1; Pack even, odd; };
+  struct Loaded {
+    int64_t key = -1;
+    Pack even, odd;
+  };
   auto last = std::make_shared<std::vector<Loaded>>(half.resident ? static_cast<size_t>(half.chunks()) : 1);
   auto values = [=](const Chunk& c) -> const Loaded& {
     Loaded& l = (*last)[half.resident ? static_cast<size_t>(c.number) : 0];
@@ -303,18 +352,21 @@ std::pair<Frag, Frag> deinterleave(const Tensor& row, const RowLayout& half, Loc
     if (l.key == key) return l;
     l = {key, {}, {}};
     std::optional<Val> offset = c.offset ? std::optional<Val>(*c.offset * 2) : std::nullopt;
-    Pack both = convert_pack(f32, load_pack(row, offset, 2 * c.constant, 2 * c.lanes, c.valid, nullptr, where), line_of(where));
+    Pack both = convert_pack(
+        f32, load_pack(row, offset, 2 * c.constant, 2 * c.lanes, c.valid, nullptr, where), line_of(where));
     if (both.size() > 1 || both[0].lanes() == 1) {
       for (size_t i = 0; i < both.size(); i += 2) l.even.push_back(both[i]), l.odd.push_back(both[i + 1]);
       return l;
     }
     std::vector<int64_t> even, odd;
     for (int i = 0; i < c.lanes; ++i) even.push_back(2 * i), odd.push_back(2 * i + 1);
-    l.even.push_back(shuffle_lanes(both[0], both[0], even)), l.odd.push_back(shuffle_lanes(both[0], both[0], odd));
+    l.even.push_back(shuffle_lanes(both[0], both[0], even)),
+        l.odd.push_back(shuffle_lanes(both[0], both[0], odd));
     return l;
   };
   std::vector<std::pair<int, int>> sources{{row.source, builder().store_version(row.source)}};
-  Frag even = make_fragment(f32, half, sources, line_of(where), [=](const Chunk& c) { return values(c).even; });
+  Frag even =
+      make_fragment(f32, half, sources, line_of(where), [=](const Chunk& c) { return values(c).even; });
   Frag odd = make_fragment(f32, half, sources, line_of(where), [=](const Chunk& c) { return values(c).odd; });
   return {even, odd};
 }
@@ -335,7 +387,8 @@ void store_interleaved(const Tensor& row, const Frag& even, const Frag& odd, Loc
     }
     std::optional<Val> offset = c.offset ? std::optional<Val>(*c.offset * 2) : std::nullopt, valid = c.valid;
     if (l.group.valid) valid = valid ? *valid & *l.group.valid : *l.group.valid;
-    store_pack(row, offset, 2 * c.constant, convert_pack(row.dtype, both, line_of(where)), valid, nullptr, where);
+    store_pack(row, offset, 2 * c.constant, convert_pack(row.dtype, both, line_of(where)), valid, nullptr,
+               where);
   });
   if (!l.resident) ++builder().store_version(row.source);
 }

@@ -6,7 +6,9 @@
 namespace rose::dsl {
 namespace {
 
-struct Best { Val value, index; };  // f32, s32
+struct Best {
+  Val value, index;
+};  // f32, s32
 
 // Of two, the greater value; of equal ones the smaller index. NaN never wins.
 Best better(const Best& a, const Best& b) {
@@ -31,7 +33,8 @@ Best of_lanes(const Best& b) {  // one lane from many (x86)
 }
 
 Best none(int lanes) {
-  return {literal(f32.with_lanes(lanes), -std::numeric_limits<double>::infinity()), literal(s32.with_lanes(lanes), INT_MAX)};
+  return {literal(f32.with_lanes(lanes), -std::numeric_limits<double>::infinity()),
+          literal(s32.with_lanes(lanes), INT_MAX)};
 }
 
 // What this thread found.
@@ -45,7 +48,8 @@ Best walk(Block& block, const Frag& a) {
     Val start = c.offset ? to(s32, *c.offset + c.constant) : literal(s32, c.constant);
     int place = 0;
     for (Val v : a.at(c)) {
-      if (v.type().element() != f32) throw IrError("row_argmax works on f32; convert with to(f32, …)", a.node().where);
+      if (v.type().element() != f32)
+        throw IrError("row_argmax works on f32; convert with to(f32, …)", a.node().where);
       Val index = start + place + lane_numbers(s32, v.lanes());
       place += v.lanes();
       if (c.valid) v = select(*c.valid, v, none(v.lanes()).value);
@@ -68,17 +72,20 @@ Best walk(Block& block, const Frag& a) {
 
 Best across_block(Block& block, Best best, Location where) {
   for (int distance = 16; distance > 0; distance /= 2)
-    best = better(best, {op1("shfl.bfly", f32, {best.value, distance, 31, literal(u32, 0xffffffffu)}, {}, where),
-                         op1("shfl.bfly", s32, {best.index, distance, 31, literal(u32, 0xffffffffu)}, {}, where)});
+    best = better(best,
+                  {op1("shfl.bfly", f32, {best.value, distance, 31, literal(u32, 0xffffffffu)}, {}, where),
+                   op1("shfl.bfly", s32, {best.index, distance, 31, literal(u32, 0xffffffffu)}, {}, where)});
   int warps = block.threads() / 32;
   if (warps == 1) return best;
-  Tensor values = block.shared("argmax_value", f32, shape(warps)), indices = block.shared("argmax_index", s32, shape(warps));
+  Tensor values = block.shared("argmax_value", f32, shape(warps)),
+         indices = block.shared("argmax_index", s32, shape(warps));
   IF (block.lane() == 0) {
     store_at(values, block.warp(), best.value, where);
     store_at(indices, block.warp(), best.index, where);
   }
   block.barrier(where);
-  Pack v = load_pack(values, {}, 0, warps, {}, nullptr, where), i = load_pack(indices, {}, 0, warps, {}, nullptr, where);
+  Pack v = load_pack(values, {}, 0, warps, {}, nullptr, where),
+       i = load_pack(indices, {}, 0, warps, {}, nullptr, where);
   std::vector<Best> all;
   for (size_t k = 0; k < v.size(); ++k) all.push_back({v[k], i[k]});
   if (Builder::current().loop_depth > 0) block.barrier(where);
@@ -90,7 +97,8 @@ Best across_block(Block& block, Best best, Location where) {
 std::pair<Val, Val> row_argmax(Block& block, const Frag& a, Location where) {
   LineScope line(line_of(where));
   const RowGroup& group = a.layout().group;
-  if (block.gpu() && group.size != block.threads()) throw IrError("row_argmax works on rows of a whole block", line_of(where));
+  if (block.gpu() && group.size != block.threads())
+    throw IrError("row_argmax works on rows of a whole block", line_of(where));
   Best best = walk(block, a);
   if (block.gpu()) best = across_block(block, best, where);
   return {best.value, select(best.index == INT_MAX, literal(s32, 0), best.index)};

@@ -32,7 +32,8 @@ void widen(const Val& v, Pack& out) {  // any value to f32 values (GPU)
   }
   if (is_fp8(t)) {  // one element: as the low half of a pair
     Val pair = bitcast(t.with_lanes(2), to(u16, bitcast(u8, v)));
-    return out.push_back(to(f32, op("unpack", f16.with_lanes(2), {op1("cvt.f16x2." + ir::to_string(pair.type()), Type{}, {pair})})[0]));
+    return out.push_back(to(f32, op("unpack", f16.with_lanes(2),
+                                    {op1("cvt.f16x2." + ir::to_string(pair.type()), Type{}, {pair})})[0]));
   }
   out.push_back(to(f32, v));
 }
@@ -46,21 +47,25 @@ Pack narrow(Type type, const Pack& in) {  // f32 values to registers of memory's
   Pack out;
   size_t n = in.size();
   if (is_half(type)) {
-    if (n % 2) for (const Val& v : in) out.push_back(to(type, v));
-    else for (size_t i = 0; i < n; i += 2) out.push_back(pack2(type.with_lanes(2), in[i], in[i + 1]));
+    if (n % 2)
+      for (const Val& v : in) out.push_back(to(type, v));
+    else
+      for (size_t i = 0; i < n; i += 2) out.push_back(pack2(type.with_lanes(2), in[i], in[i + 1]));
     return out;
   }
   if (is_fp8(type) && n % 2 == 0) {
     for (size_t i = 0; i < n; i += 2) out.push_back(pack2(type.with_lanes(2), in[i], in[i + 1]));
     if (n % 4) return out;
     Pack words;
-    for (size_t i = 0; i < out.size(); i += 2) words.push_back(op1("pack", type.with_lanes(4), {out[i], out[i + 1]}));
+    for (size_t i = 0; i < out.size(); i += 2)
+      words.push_back(op1("pack", type.with_lanes(4), {out[i], out[i + 1]}));
     return words;
   }
   if (is_byte(type) && n % 4 == 0) {
     for (size_t i = 0; i < n; i += 4) {
       Val word = bitcast(u32, clamped_byte(in[i], type)) & 255;
-      for (size_t k = 1; k < 4; ++k) word = word | (bitcast(u32, clamped_byte(in[i + k], type)) & 255) << (8 * k);
+      for (size_t k = 1; k < 4; ++k)
+        word = word | (bitcast(u32, clamped_byte(in[i + k], type)) & 255) << (8 * k);
       out.push_back(bitcast(type.with_lanes(4), word));
     }
     return out;
@@ -78,7 +83,10 @@ Pack narrow(Type type, const Pack& in) {  // f32 values to registers of memory's
 Pack convert_pack(Type type, const Pack& pack, SourceLine where) {
   Type from = pack.at(0).type().element();
   if (from == type) return pack;
-  if (from != f32 && type != f32) throw IrError(fmt::format("fragments of {} convert to {} through f32", ir::to_string(from), ir::to_string(type)), where);
+  if (from != f32 && type != f32)
+    throw IrError(
+        fmt::format("fragments of {} convert to {} through f32", ir::to_string(from), ir::to_string(type)),
+        where);
   Pack out;
   if (gpu()) {
     if (type != f32) return narrow(type, pack);

@@ -13,7 +13,8 @@ Builder& builder() { return Builder::current(); }
 Val add(const Val& a, const Val& b) { return a + b; }
 Val greater(const Val& a, const Val& b) { return max(a, b); }
 
-constexpr int kAccumulators = 4;  // independent sums of a resident row, so that one addition need not wait for the one before
+constexpr int kAccumulators =
+    4;  // independent sums of a resident row, so that one addition need not wait for the one before
 
 // One fragment's running result over a walk.
 class Accumulator {
@@ -27,12 +28,15 @@ class Accumulator {
 
   void take(const Chunk& c) {
     for (Val v : frag_.at(c)) {
-      if (v.type().element() != f32) throw IrError("row reductions work on f32; convert with to(f32, …)", frag_.node().where);
+      if (v.type().element() != f32)
+        throw IrError("row reductions work on f32; convert with to(f32, …)", frag_.node().where);
       if (c.valid) v = select(*c.valid, v, literal(v.type(), identity_));
       if (!streamed_) {
         auto slot = static_cast<size_t>(next_++ % kAccumulators);
-        if (partial_.size() <= slot) partial_.push_back(v);
-        else partial_[slot] = combine_(partial_[slot], v);
+        if (partial_.size() <= slot)
+          partial_.push_back(v);
+        else
+          partial_[slot] = combine_(partial_[slot], v);
       } else if (v.lanes() == running_[0].type().lanes) {
         Var& r = running_[static_cast<size_t>(c.number)];
         r = Arg(combine_(Val(r.operand()), v));
@@ -86,7 +90,8 @@ Val across_lanes(Block& block, Val v, int lanes, const Combine& combine, Locatio
 }
 
 // Each warp writes its value; after a barrier every thread reads and joins all of them, in order.
-std::vector<Val> across_warps(Block& block, const std::vector<Val>& values, const Combine& combine, Location where) {
+std::vector<Val> across_warps(Block& block, const std::vector<Val>& values, const Combine& combine,
+                              Location where) {
   int warps = block.threads() / 32;
   int count = static_cast<int>(values.size());
   Tensor partial = block.shared("row_partial", f32, shape(count, warps));
@@ -109,7 +114,8 @@ std::vector<Val> across_warps(Block& block, const std::vector<Val>& values, cons
   return totals;
 }
 
-std::vector<Val> reduce(Block& block, const std::vector<Frag>& frags, const Combine& combine, double identity, Location where) {
+std::vector<Val> reduce(Block& block, const std::vector<Frag>& frags, const Combine& combine, double identity,
+                        Location where) {
   LineScope line(line_of(where));
   const RowLayout& l = frags[0].layout();
   std::vector<Accumulator> accumulators;
@@ -133,7 +139,9 @@ Val row_max(Block& block, const Frag& a, Location where) {
   return reduce(block, {a}, greater, -std::numeric_limits<double>::infinity(), where)[0];
 }
 
-std::vector<Val> row_sums(Block& block, const std::vector<Frag>& frags, Location where) { return reduce(block, frags, add, 0, where); }
+std::vector<Val> row_sums(Block& block, const std::vector<Frag>& frags, Location where) {
+  return reduce(block, frags, add, 0, where);
+}
 
 std::pair<Val, Val> row_sums(Block& block, const Frag& a, const Frag& b, Location where) {
   auto values = reduce(block, {a, b}, add, 0, where);

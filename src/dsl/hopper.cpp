@@ -20,12 +20,16 @@ void roles(Block& block, const std::vector<RoleBody>& bodies, Location where) {
   int total = 0;
   for (const auto& r : bodies) total += r.threads;
   if (total != block.threads())
-    throw IrError(fmt::format("the roles take {} threads, the block has {}", total, block.threads()), line_of(where));
+    throw IrError(fmt::format("the roles take {} threads, the block has {}", total, block.threads()),
+                  line_of(where));
   Val warpgroup = uniform_warp(block) >> 2;
   // One chain of if and else: ptxas honours setmaxnreg only in separate branches of one decision.
   std::function<void(size_t, int)> chain = [&](size_t i, int first) {
     const RoleBody& r = bodies[i];
-    if (r.threads % 128) throw IrError(fmt::format("role '{}' has {} threads; a role is made of whole warpgroups of 128", r.name, r.threads), line_of(where));
+    if (r.threads % 128)
+      throw IrError(fmt::format("role '{}' has {} threads; a role is made of whole warpgroups of 128", r.name,
+                                r.threads),
+                    line_of(where));
     int end = first + r.threads;
     IF (warpgroup < end / 128, ir::Role{r.name, first, r.threads, r.registers}, where) {
       if (r.registers) {
@@ -34,7 +38,9 @@ void roles(Block& block, const std::vector<RoleBody>& bodies, Location where) {
       }
       r.body(warpgroup - first / 128);
     }
-    if (i + 1 < bodies.size()) ELSE { chain(i + 1, end); }
+    if (i + 1 < bodies.size()) ELSE {
+        chain(i + 1, end);
+      }
   };
   chain(0, 0);
 }
@@ -70,11 +76,11 @@ void Pipeline::init() {
 }
 
 Val Pipeline::acquire(const PipelineState& state, Location where) {
-  // Consumers have only read: their arrivals publish nothing, so waits and arrivals need no order across the cluster.
-  // (Measured on an H200: arrivals with .release.cluster cost a memory barrier each and halved a GEMM's speed.)
-  // The first turn finds the barrier in phase 0, whose predecessor (parity 1) counts as ended: the wait passes.
-  op("mbarrier.wait.parity", Type{},
-     {barrier_address(empty_, state.stage), state.phase ^ 1}, {}, where);
+  // Consumers have only read: their arrivals publish nothing, so waits and arrivals need no order across the
+  // cluster. (Measured on an H200: arrivals with .release.cluster cost a memory barrier each and halved a
+  // GEMM's speed.) The first turn finds the barrier in phase 0, whose predecessor (parity 1) counts as ended:
+  // the wait passes.
+  op("mbarrier.wait.parity", Type{}, {barrier_address(empty_, state.stage), state.phase ^ 1}, {}, where);
   Val full = barrier_address(full_, state.stage);
   op("mbarrier.arrive.expect_tx", Type{}, {full, shape_.bytes}, {}, where);
   return full;
@@ -106,7 +112,8 @@ Val address_of(const Tensor& shared) {
   return shared.offset == 0 ? shared.base : shared.base + shared.offset;
 }
 
-void tma_load(const Val& destination, const Val& map, std::initializer_list<Arg> coordinates, const Val& barrier, int blocks, Location where) {
+void tma_load(const Val& destination, const Val& map, std::initializer_list<Arg> coordinates,
+              const Val& barrier, int blocks, Location where) {
   std::string row = fmt::format("tma.load.{}d{}", coordinates.size(), blocks ? ".multicast" : "");
   std::vector<ir::Operand> operands{destination.operand(), map.operand()};
   for (const Arg& c : coordinates) operands.push_back(c.literal() ? c.as(s32) : c.operand());
@@ -119,11 +126,13 @@ void tma_store(const Val& map, std::initializer_list<Arg> coordinates, const Val
   std::vector<ir::Operand> operands{map.operand()};
   for (const Arg& c : coordinates) operands.push_back(c.literal() ? c.as(s32) : c.operand());
   operands.push_back(source.operand());
-  builder().emit(ir::operation(fmt::format("tma.store.{}d", coordinates.size())), Type{}, {}, std::move(operands), {}, line_of(where));
+  builder().emit(ir::operation(fmt::format("tma.store.{}d", coordinates.size())), Type{}, {},
+                 std::move(operands), {}, line_of(where));
 }
 
 Val descriptor_k_major_128(const Val& address) {
-  // Bits 0-13 address / 16; 16-29 leading offset (unused here); 32-45 stride of 8-row groups / 16 = 64; 62-63 swizzle.
+  // Bits 0-13 address / 16; 16-29 leading offset (unused here); 32-45 stride of 8-row groups / 16 = 64; 62-63
+  // swizzle.
   constexpr uint64_t kFields = (uint64_t{1} << 62) | (uint64_t{1024 / 16} << 32) | (uint64_t{1} << 16);
   return to(u64, address >> 4u & 0x3fffu) | literal(u64, static_cast<int64_t>(kFields));
 }
@@ -136,7 +145,8 @@ Accumulator::Accumulator(int count, int columns) : n(columns) {
   }
 }
 
-void mma(Accumulator& d, int fragment, Type type, const Val& a, const Val& b, const Val& accumulate, Location where) {
+void mma(Accumulator& d, int fragment, Type type, const Val& a, const Val& b, const Val& accumulate,
+         Location where) {
   ir::Instruction i;
   i.row = &ir::operation(fmt::format("wgmma.m64n{}k16.f32.{}.ss", d.n, ir::to_string(type)));
   for (const Var& r : d.fragments[static_cast<size_t>(fragment)]) i.results.push_back(r.reg());

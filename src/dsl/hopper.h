@@ -1,5 +1,5 @@
-// The pieces of warp-specialised kernels: roles, memory barriers, pipelines between the copy engine (TMA) and the
-// matrix units, and wgmma products. sm_90a; the barriers and copies also exist on Blackwell.
+// The pieces of warp-specialised kernels: roles, memory barriers, pipelines between the copy engine (TMA) and
+// the matrix units, and wgmma products. sm_90a; the barriers and copies also exist on Blackwell.
 #pragma once
 
 #include <functional>
@@ -10,13 +10,15 @@
 
 namespace rose::dsl {
 
-// A number that all threads of a warp share: the warp's number, known to the compiler as the same in every lane.
+// A number that all threads of a warp share: the warp's number, known to the compiler as the same in every
+// lane.
 Val uniform_warp(Block& block);
 // True in one lane of the warp.
 Val elected();
 
-// One branch of a warp-specialised kernel: `threads` consecutive threads run `body` with `registers` registers each
-// (setmaxnreg; 0 leaves them). Roles take the block's threads in the order given, whole warpgroups each.
+// One branch of a warp-specialised kernel: `threads` consecutive threads run `body` with `registers`
+// registers each (setmaxnreg; 0 leaves them). Roles take the block's threads in the order given, whole
+// warpgroups each.
 struct RoleBody {
   std::string name;
   int threads;
@@ -31,16 +33,17 @@ struct PipelineState {
   void advance(int stages);
 };
 
-// A ring of stages in shared memory. The producer fills a stage with bulk copies that announce their bytes; consumers
-// wait for the bytes and release the stage when they have read it. Every wait and arrival is on an mbarrier.
+// A ring of stages in shared memory. The producer fills a stage with bulk copies that announce their bytes;
+// consumers wait for the bytes and release the stage when they have read it. Every wait and arrival is on an
+// mbarrier.
 class Pipeline {
  public:
   struct Shape {
     std::string name;
     int stages = 2;
-    int64_t bytes = 0;                // that arrive in one block's stage each turn, from all blocks of the cluster
-    int consumers = 1;                // arrivals of one block that release a stage
-    int cluster = 1;                  // blocks whose consumers must release a stage before any producer refills it
+    int64_t bytes = 0;  // that arrive in one block's stage each turn, from all blocks of the cluster
+    int consumers = 1;  // arrivals of one block that release a stage
+    int cluster = 1;    // blocks whose consumers must release a stage before any producer refills it
     std::string producer_role, consumer_role;
     std::vector<ir::BarrierFact::Copy> copies;  // what makes up `bytes`, for the verifier
   };
@@ -49,7 +52,8 @@ class Pipeline {
   // By one thread, before any use; then a barrier over the block or cluster must follow (see sync_setup).
   void init();
 
-  // Producer (one thread): waits until the stage is free and announces its bytes. Returns the barrier for the copies.
+  // Producer (one thread): waits until the stage is free and announces its bytes. Returns the barrier for the
+  // copies.
   Val acquire(const PipelineState& state, Location where = Location::current());
   // Consumers: waits until the stage's bytes are there.
   void wait(const PipelineState& state, Location where = Location::current());
@@ -71,13 +75,15 @@ void sync_setup(Block& block);
 // Shared-memory address of a tensor's first byte (u32).
 Val address_of(const Tensor& shared);
 
-// Loads a box: coordinates innermost first, in elements. `blocks` (0: this block alone) is the multicast mask.
-void tma_load(const Val& destination, const Val& map, std::initializer_list<Arg> coordinates, const Val& barrier,
-              int blocks = 0, Location where = Location::current());
-void tma_store(const Val& map, std::initializer_list<Arg> coordinates, const Val& source, Location where = Location::current());
+// Loads a box: coordinates innermost first, in elements. `blocks` (0: this block alone) is the multicast
+// mask.
+void tma_load(const Val& destination, const Val& map, std::initializer_list<Arg> coordinates,
+              const Val& barrier, int blocks = 0, Location where = Location::current());
+void tma_store(const Val& map, std::initializer_list<Arg> coordinates, const Val& source,
+               Location where = Location::current());
 
-// A 64-bit shared-memory descriptor of a K-major operand tile in the 128-byte swizzle (rows of 64 16-bit elements).
-// Adding 2 to it moves 16 elements along K; adding 512 moves 64 rows.
+// A 64-bit shared-memory descriptor of a K-major operand tile in the 128-byte swizzle (rows of 64 16-bit
+// elements). Adding 2 to it moves 16 elements along K; adding 512 moves 64 rows.
 Val descriptor_k_major_128(const Val& address);
 
 // f32 accumulators of one warpgroup: a [64 · count, n] tile in `count` wgmma fragments.
@@ -89,11 +95,14 @@ struct Accumulator {
   Accumulator(int count, int columns);
 };
 
-// Queues D[f] (+)= A[64, 16] · B[16, n]; `accumulate` false overwrites D. Between mma_begin and mma_wait nothing else
-// may touch the accumulators.
-void mma(Accumulator& d, int fragment, Type type, const Val& a, const Val& b, const Val& accumulate, Location where = Location::current());
+// Queues D[f] (+)= A[64, 16] · B[16, n]; `accumulate` false overwrites D. Between mma_begin and mma_wait
+// nothing else may touch the accumulators.
+void mma(Accumulator& d, int fragment, Type type, const Val& a, const Val& b, const Val& accumulate,
+         Location where = Location::current());
 void mma_begin(Location where = Location::current());
 void mma_commit(Location where = Location::current());
-void mma_wait(int pending, Location where = Location::current());  // until at most `pending` committed groups are unfinished
+void mma_wait(
+    int pending,
+    Location where = Location::current());  // until at most `pending` committed groups are unfinished
 
 }  // namespace rose::dsl

@@ -36,7 +36,8 @@ Registers registers_for(Type dtype, int count) {
   return {dtype, count};
 }
 
-ir::Instruction access(const ir::Row& row, Type type, int64_t offset, SourceLine where, const std::optional<Val>& valid) {
+ir::Instruction access(const ir::Row& row, Type type, int64_t offset, SourceLine where,
+                       const std::optional<Val>& valid) {
   ir::Instruction i;
   i.row = &row, i.type = type, i.attributes = {offset}, i.where = where;
   if (valid) i.guard.reg = valid->operand().reg;
@@ -75,15 +76,18 @@ Tensor Tensor::operator()(const Arg& i) const {
   }
   LineScope line(i.where());
   Val index = widen(i);
-  Val elements = stride.is_static() ? index * (stride.size * element_bytes()) : index * stride.value * element_bytes();
+  Val elements =
+      stride.is_static() ? index * (stride.size * element_bytes()) : index * stride.value * element_bytes();
   t.base = as_address(base, elements);
   return t;
 }
 
 Tensor Tensor::slice(int64_t begin, int64_t length) const {
-  if (rank() == 0 || !strides[0].is_static()) throw IrError("slice of '" + name + "': the first dimension needs a constant stride");
+  if (rank() == 0 || !strides[0].is_static())
+    throw IrError("slice of '" + name + "': the first dimension needs a constant stride");
   if (shape[0].is_static() && (begin < 0 || length < 0 || begin + length > shape[0].size))
-    throw IrError(fmt::format("slice of '{}': {} + {} elements exceed its length {}", name, begin, length, shape[0].size));
+    throw IrError(fmt::format("slice of '{}': {} + {} elements exceed its length {}", name, begin, length,
+                              shape[0].size));
   Tensor t = *this;
   t.shape[0] = Dim(length);
   t.offset += begin * strides[0].size * element_bytes();
@@ -94,7 +98,8 @@ Tensor Tensor::split_last(int64_t inner) const {
   if (rank() == 0) throw IrError("split_last of '" + name + "': it has no dimension");
   const Dim &n = shape.back(), &stride = strides.back();
   if (!n.is_static() || !stride.is_static() || n.size % inner)
-    throw IrError(fmt::format("split_last of '{}': {} does not divide its last dimension {}", name, inner, n.is_static() ? n.size : -1));
+    throw IrError(fmt::format("split_last of '{}': {} does not divide its last dimension {}", name, inner,
+                              n.is_static() ? n.size : -1));
   Tensor t = *this;
   t.shape.back() = Dim(n.size / inner);
   t.strides.back() = Dim(stride.size * inner);
@@ -110,15 +115,18 @@ Pack load_pack(const Tensor& t, const std::optional<Val>& elements, int64_t cons
   auto [type, total] = registers_for(t.dtype, count);
   const ir::Row& row = ir::operation(row_name ? row_name : t.shared ? "ld.shared" : "ld.global");
   int per_access = gpu() ? std::max(1, 128 / std::max(type.bits(), 8)) : 1;
-  if (gpu()) while (per_access > 1 && total % per_access) per_access /= 2;
+  if (gpu())
+    while (per_access > 1 && total % per_access) per_access /= 2;
   if (gpu()) per_access = std::min(per_access, 4);
   Pack pack;
   for (int first = 0; first < total; first += per_access) {
     auto i = access(row, type, bytes + static_cast<int64_t>(first) * type.bits() / 8, line_of(where), valid);
     i.operands = {base.operand()};
     for (int k = 0; k < std::min(per_access, total - first); ++k) {
-      if (valid) i.results.push_back(zeroed(type, where));
-      else i.results.push_back(builder().kernel.new_register(type));
+      if (valid)
+        i.results.push_back(zeroed(type, where));
+      else
+        i.results.push_back(builder().kernel.new_register(type));
       pack.emplace_back(Operand{i.results.back(), type, 0});
     }
     builder().append(std::move(i));
@@ -134,14 +142,18 @@ void store_pack(const Tensor& t, const std::optional<Val>& elements, int64_t con
   Type type = values.at(0).type();
   bool byte = type == u8 && t.dtype.bits() == 8;  // how one 8-bit value leaves a conversion on a GPU
   if (type.scalar != t.dtype.scalar && !byte)
-    throw IrError(fmt::format("store of {} values to '{}', which holds {}", ir::to_string(type), t.name, ir::to_string(t.dtype)), line_of(where));
+    throw IrError(fmt::format("store of {} values to '{}', which holds {}", ir::to_string(type), t.name,
+                              ir::to_string(t.dtype)),
+                  line_of(where));
   int total = static_cast<int>(values.size());
   int per_access = gpu() ? std::min(4, std::max(1, 128 / std::max(type.bits(), 8))) : 1;
-  if (gpu()) while (per_access > 1 && total % per_access) per_access /= 2;
+  if (gpu())
+    while (per_access > 1 && total % per_access) per_access /= 2;
   for (int first = 0; first < total; first += per_access) {
     auto i = access(row, type, bytes + static_cast<int64_t>(first) * type.bits() / 8, line_of(where), valid);
     i.operands = {base.operand()};
-    for (int k = 0; k < std::min(per_access, total - first); ++k) i.operands.push_back(values[static_cast<size_t>(first + k)].operand());
+    for (int k = 0; k < std::min(per_access, total - first); ++k)
+      i.operands.push_back(values[static_cast<size_t>(first + k)].operand());
     builder().append(std::move(i));
   }
 }
@@ -157,6 +169,8 @@ void store(const Tensor& t, const Arg& value, Location where) {
   store_pack(t, {}, 0, {Val(value.as(t.dtype))}, {}, nullptr, where);
 }
 
-void store_at(const Tensor& t, const Arg& index, const Arg& value, Location where) { store(t(index), value, where); }
+void store_at(const Tensor& t, const Arg& index, const Arg& value, Location where) {
+  store(t(index), value, where);
+}
 
 }  // namespace rose::dsl

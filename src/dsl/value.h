@@ -1,8 +1,10 @@
-// Values of a kernel under construction. A Val is an immutable snapshot, a Var one mutable register; operators record
-// an instruction at once. Types are checked while recording: a mismatch throws IrError with the kernel's source line.
+// Values of a kernel under construction. A Val is an immutable snapshot, a Var one mutable register;
+// operators record an instruction at once. Types are checked while recording: a mismatch throws IrError with
+// the kernel's source line.
 //
-// Integer and floating-point literals take the type of the other operand. Nothing else converts by itself: use to().
-// On x86 a value may have many lanes; an operand with one lane is then spread over the lanes of the other.
+// Integer and floating-point literals take the type of the other operand. Nothing else converts by itself:
+// use to(). On x86 a value may have many lanes; an operand with one lane is then spread over the lanes of the
+// other.
 #pragma once
 
 #include <concepts>
@@ -46,9 +48,9 @@ class Arg {
       : kind_(Kind::kFloat), real_(static_cast<double>(literal)), where_(line_in_kernel(line_of(where))) {}
 
   bool literal() const { return kind_ != Kind::kValue; }
-  Type type() const { return operand_.type; }      // none for a literal
-  ir::Operand as(Type type) const;                 // a literal in that type, or the operand (which must have it)
-  const ir::Operand& operand() const;              // throws for a literal
+  Type type() const { return operand_.type; }  // none for a literal
+  ir::Operand as(Type type) const;             // a literal in that type, or the operand (which must have it)
+  const ir::Operand& operand() const;          // throws for a literal
   const SourceLine& where() const { return where_; }
 
  private:
@@ -61,10 +63,10 @@ class Arg {
 
 class Var {
  public:
-  explicit Var(Type type, Location where = Location::current());                 // declared, not set
+  explicit Var(Type type, Location where = Location::current());  // declared, not set
   Var(const Val& initial, Location where = Location::current());
   Var(Type type, const Arg& initial, Location where = Location::current());
-  Var(const Var& other, Location where = Location::current());                   // a new variable with its value
+  Var(const Var& other, Location where = Location::current());  // a new variable with its value
   Var& operator=(const Var& other);
   Var& operator=(const Arg& value);
   Var& operator=(const Val& value) { return *this = Arg(value); }
@@ -87,16 +89,16 @@ Val literal(Type type, const Arg& value);  // a constant of that type, in every 
 Val operator+(const Arg& a, const Arg& b);
 Val operator-(const Arg& a, const Arg& b);
 Val operator*(const Arg& a, const Arg& b);
-Val operator/(const Arg& a, const Arg& b);   // floats: correctly rounded; see rcp for the fast reciprocal
+Val operator/(const Arg& a, const Arg& b);  // floats: correctly rounded; see rcp for the fast reciprocal
 Val operator%(const Arg& a, const Arg& b);
-Val operator&(const Arg& a, const Arg& b);   // also of predicates
+Val operator&(const Arg& a, const Arg& b);  // also of predicates
 Val operator|(const Arg& a, const Arg& b);
 Val operator^(const Arg& a, const Arg& b);
 Val operator<<(const Arg& a, const Arg& count);
 Val operator>>(const Arg& a, const Arg& count);  // arithmetic for signed types
 Val operator-(const Arg& a);
 Val operator~(const Arg& a);
-Val operator!(const Val& a);                     // predicates
+Val operator!(const Val& a);  // predicates
 Val operator==(const Arg& a, const Arg& b);
 Val operator!=(const Arg& a, const Arg& b);
 Val operator<(const Arg& a, const Arg& b);
@@ -106,14 +108,14 @@ Val operator>=(const Arg& a, const Arg& b);
 
 Val min(const Arg& a, const Arg& b);
 Val max(const Arg& a, const Arg& b);
-Val fma(const Arg& a, const Arg& b, const Arg& c);       // a * b + c, rounded once for floats
+Val fma(const Arg& a, const Arg& b, const Arg& c);  // a * b + c, rounded once for floats
 Val select(const Arg& condition, const Arg& a, const Arg& b);
-Val to(Type type, const Arg& value);                     // numeric conversion, lane by lane; floats to integers truncate
-Val to_nearest(Type type, const Arg& value);             // float to integer, nearest even
-Val bitcast(Type type, const Arg& value);                // same bits
+Val to(Type type, const Arg& value);          // numeric conversion, lane by lane; floats to integers truncate
+Val to_nearest(Type type, const Arg& value);  // float to integer, nearest even
+Val bitcast(Type type, const Arg& value);     // same bits
 Val exp2(const Arg& a);
 Val log2(const Arg& a);
-Val exp(const Arg& a);                                   // exp2(a * log2 e)
+Val exp(const Arg& a);  // exp2(a * log2 e)
 Val rcp(const Arg& a);
 Val rsqrt(const Arg& a);
 Val sqrt(const Arg& a);
@@ -121,18 +123,19 @@ Val tanh(const Arg& a);
 Val sin(const Arg& a);
 Val cos(const Arg& a);
 Val floor(const Arg& a);
-Val round(const Arg& a);                                 // to the nearest even integer value
+Val round(const Arg& a);  // to the nearest even integer value
 Val abs(const Arg& a);
 
-// Any row of the table, by name: the raw level. `type` picks the row's instance; result types follow the signature.
+// Any row of the table, by name: the raw level. `type` picks the row's instance; result types follow the
+// signature.
 std::vector<Val> op(std::string_view row, Type type, std::initializer_list<Arg> operands,
                     std::vector<int64_t> attributes = {}, Location where = Location::current());
-Val op1(std::string_view row, Type type, std::initializer_list<Arg> operands, std::vector<int64_t> attributes = {},
-        Location where = Location::current());
+Val op1(std::string_view row, Type type, std::initializer_list<Arg> operands,
+        std::vector<int64_t> attributes = {}, Location where = Location::current());
 
 // GPU: two f32 values to one packed register (lane 0 from `low`), and back.
 Val pack2(Type packed, const Arg& low, const Arg& high);
-std::pair<Val, Val> unpack2_f32(const Arg& packed);      // bf16x2 or f16x2 -> two f32
+std::pair<Val, Val> unpack2_f32(const Arg& packed);  // bf16x2 or f16x2 -> two f32
 
 // x86 lanes.
 Val splat(const Arg& scalar, int lanes);

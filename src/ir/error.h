@@ -1,4 +1,5 @@
-// The exception of the ir, dsl and codegen rooms: what was wrong, and the kernel source line that recorded it.
+// The exception of the ir, dsl and codegen rooms: what was wrong, and the kernel source line that recorded
+// it.
 #pragma once
 
 #include <stdexcept>

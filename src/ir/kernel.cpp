@@ -11,7 +11,8 @@ namespace rose::ir {
 std::string SourceLine::to_string() const {
   if (!*file) return "";
   std::string_view path(file);
-  for (std::string_view root : {"/src/", "/tests/", "/examples/", "/bench/"})  // shorten to the path inside the project
+  for (std::string_view root :
+       {"/src/", "/tests/", "/examples/", "/bench/"})  // shorten to the path inside the project
     if (auto at = path.rfind(root); at != path.npos) {
       path = path.substr(root == "/src/" ? at + root.size() : at + 1);
       break;
@@ -30,7 +31,8 @@ Operand constant(Type type, int64_t value) {
     int64_t low = type.is_signed() ? -(int64_t{1} << (bits - 1)) : 0;
     int64_t high = type.is_signed() ? (int64_t{1} << (bits - 1)) - 1 : (int64_t{1} << bits) - 1;
     if (value < low || value > high)
-      throw IrError(fmt::format("the constant {} does not fit in {} ({} … {})", value, to_string(type), low, high));
+      throw IrError(
+          fmt::format("the constant {} does not fit in {} ({} … {})", value, to_string(type), low, high));
   }
   uint64_t mask = bits == 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
   return {kNoReg, type, static_cast<uint64_t>(value) & mask};
@@ -65,9 +67,12 @@ Statement& Statement::operator=(const Statement& other) {
 
 int Parameter::bytes() const {
   switch (kind) {
-    case Kind::kPointer: return 8;
-    case Kind::kTensorMap: return 128;
-    case Kind::kScalar: return type.bits() / 8;
+    case Kind::kPointer:
+      return 8;
+    case Kind::kTensorMap:
+      return 128;
+    case Kind::kScalar:
+      return type.bits() / 8;
   }
   return 0;
 }
@@ -82,7 +87,9 @@ int64_t instruction_count(const Block& block) {
   for (const auto& s : block) {
     if (s.kind == Statement::Kind::kInstruction) ++count;
     if (s.branch) count += instruction_count(s.branch->then) + instruction_count(s.branch->otherwise);
-    if (s.loop) count += instruction_count(s.loop->test) + instruction_count(s.loop->body) + instruction_count(s.loop->step);
+    if (s.loop)
+      count +=
+          instruction_count(s.loop->test) + instruction_count(s.loop->body) + instruction_count(s.loop->step);
   }
   return count;
 }

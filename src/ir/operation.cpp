@@ -13,11 +13,12 @@ struct Table {
   std::unordered_map<std::string_view, const Row*> by_name;
 
   Table() {
-    for (auto group : {arithmetic_rows, conversion_rows, memory_rows, synchronization_rows, async_rows, matrix_rows,
-                       blackwell_rows, x86_rows})
+    for (auto group : {arithmetic_rows, conversion_rows, memory_rows, synchronization_rows, async_rows,
+                       matrix_rows, blackwell_rows, x86_rows})
       for (auto& row : group()) rows.push_back(std::move(row));
     for (const auto& row : rows)
-      if (!by_name.emplace(row.name, &row).second) throw IrError("the operation table has two rows '" + row.name + "'");
+      if (!by_name.emplace(row.name, &row).second)
+        throw IrError("the operation table has two rows '" + row.name + "'");
   }
 };
 
@@ -43,10 +44,14 @@ bool Row::has(Type type) const {
 
 int Row::minimum_version(const Target& target) const {
   switch (target.arch) {
-    case Arch::kSm90a: return available.sm90a;
-    case Arch::kSm100a: return available.sm100a;
-    case Arch::kSm103a: return available.sm103a;
-    case Arch::kX86: return available.x86 ? 1 : 0;
+    case Arch::kSm90a:
+      return available.sm90a;
+    case Arch::kSm100a:
+      return available.sm100a;
+    case Arch::kSm103a:
+      return available.sm103a;
+    case Arch::kX86:
+      return available.x86 ? 1 : 0;
   }
   return 0;
 }

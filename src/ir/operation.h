@@ -1,5 +1,6 @@
-// The table of operations: one row per instruction form. A row says how the form is printed, where it exists, what
-// it does to memory, and which threads must reach it together. Everything that handles kernels reads this table.
+// The table of operations: one row per instruction form. A row says how the form is printed, where it exists,
+// what it does to memory, and which threads must reach it together. Everything that handles kernels reads
+// this table.
 #pragma once
 
 #include <cstdint>
@@ -13,45 +14,93 @@
 
 namespace rose::ir {
 
-// What an operation means to the passes, to the x86 code generator and to the emulator. kOpaque operations are
-// known by their row alone.
+// What an operation means to the passes, to the x86 code generator and to the emulator. kOpaque operations
+// are known by their row alone.
 enum class Semantic : uint8_t {
   kOpaque,
-  kMove,                                                            // r = a
-  kAdd, kSub, kMul, kMulHigh, kMulWide, kDiv, kRem, kMin, kMax,     // r = a op b
-  kFma,                                                             // r = a * b + c
-  kNeg, kAbs, kNot, kAnd, kOr, kXor, kShl, kShr,                    // shifts take a u32 count
-  kCompare,                                                         // pred = a op b; attribute 0: a Comparison
-  kSelect,                                                          // r = pred ? a : b
-  kConvert,                                                         // numeric conversion operand type -> result type
-  kBitcast,                                                         // same bits, another type of the same width
-  kConvertNearest,                                                  // float -> integer, nearest even (kConvert truncates)
-  kExp2, kLog2, kRcp, kRsqrt, kSqrt, kTanh, kSin, kCos, kFloor,     // r = f(a)
-  kRoundEven,                                                       // r = a rounded to the nearest even integer
-  kPack, kUnpack,                                                   // n values <-> one value with n (times) lanes
-  kSplat, kExtract, kInsert, kShuffle,                              // x86 lanes; attributes: lane numbers
-  kReduceAdd, kReduceMax, kReduceMin,                               // x86: all lanes of a -> scalar
-  kSpecial,                                                         // thread, block, … numbers; attribute 0: a Special
-  kParameter,                                                       // r = kernel parameter; attribute 0: its index
-  kSharedBase,                                                      // r = address of the block's shared memory
-  kLoad, kStore,                                                    // attribute 0: constant byte offset
-  kAtomicAdd,                                                       // r = old; memory += a; attribute 0: byte offset
-  kDot,                                                             // x86: acc + pairs or quads of products
-  kLookup16,                                                        // x86: 16-entry byte table lookup by 4-bit index
-  kTile,                                                            // x86 AMX; the row's name says which
+  kMove,  // r = a
+  kAdd,
+  kSub,
+  kMul,
+  kMulHigh,
+  kMulWide,
+  kDiv,
+  kRem,
+  kMin,
+  kMax,  // r = a op b
+  kFma,  // r = a * b + c
+  kNeg,
+  kAbs,
+  kNot,
+  kAnd,
+  kOr,
+  kXor,
+  kShl,
+  kShr,             // shifts take a u32 count
+  kCompare,         // pred = a op b; attribute 0: a Comparison
+  kSelect,          // r = pred ? a : b
+  kConvert,         // numeric conversion operand type -> result type
+  kBitcast,         // same bits, another type of the same width
+  kConvertNearest,  // float -> integer, nearest even (kConvert truncates)
+  kExp2,
+  kLog2,
+  kRcp,
+  kRsqrt,
+  kSqrt,
+  kTanh,
+  kSin,
+  kCos,
+  kFloor,      // r = f(a)
+  kRoundEven,  // r = a rounded to the nearest even integer
+  kPack,
+  kUnpack,  // n values <-> one value with n (times) lanes
+  kSplat,
+  kExtract,
+  kInsert,
+  kShuffle,  // x86 lanes; attributes: lane numbers
+  kReduceAdd,
+  kReduceMax,
+  kReduceMin,   // x86: all lanes of a -> scalar
+  kSpecial,     // thread, block, … numbers; attribute 0: a Special
+  kParameter,   // r = kernel parameter; attribute 0: its index
+  kSharedBase,  // r = address of the block's shared memory
+  kLoad,
+  kStore,      // attribute 0: constant byte offset
+  kAtomicAdd,  // r = old; memory += a; attribute 0: byte offset
+  kDot,        // x86: acc + pairs or quads of products
+  kLookup16,   // x86: 16-entry byte table lookup by 4-bit index
+  kTile,       // x86 AMX; the row's name says which
   kTrap,
 };
 
 enum class Comparison : uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };
 enum class Special : uint8_t {
-  kThreadX, kThreadY, kThreadZ, kBlockX, kBlockY, kBlockZ, kGridX, kGridY, kGridZ, kBlockDimX, kLane, kWarp,
-  kClusterRank, kClusterSize, kSmId, kClock64, kGlobalTimer, kClusterX, kClusterGridX
+  kThreadX,
+  kThreadY,
+  kThreadZ,
+  kBlockX,
+  kBlockY,
+  kBlockZ,
+  kGridX,
+  kGridY,
+  kGridZ,
+  kBlockDimX,
+  kLane,
+  kWarp,
+  kClusterRank,
+  kClusterSize,
+  kSmId,
+  kClock64,
+  kGlobalTimer,
+  kClusterX,
+  kClusterGridX
 };
 
 enum class Space : uint8_t { kNone, kGlobal, kShared, kSharedCluster, kTensor, kParam, kGeneric };
 enum class Proxy : uint8_t { kGeneric, kAsync, kTensorMap };
 
-// What an operation does beyond computing its results. An operation with no effect may be folded, merged or dropped.
+// What an operation does beyond computing its results. An operation with no effect may be folded, merged or
+// dropped.
 struct Effects {
   bool reads = false, writes = false;  // memory in `space`
   bool sync = false;                   // orders, waits or signals; never moved or dropped
@@ -86,23 +135,24 @@ struct Signature {
   int attributes = 0;
 };
 
-// Text mini-format: $r0 a result, $0 an operand, $t the type ("f32"), $b its bit type ("b32"), $s the source type,
-// $a0 an attribute, $R all results and $O all operands as "{a, b}" lists (no braces for one), $v ".v2"/".v4" for the
-// number of results, $o ".v2"/".v4" for the number of stored operands, $[i:j] operands i to j-1 as a braced list.
-// $c0 prints attribute 0 as a comparison ("lt"), $S the special register of attribute 0. $+0 prints "+n" for attribute 0, or nothing when it is zero. `%%` is a literal per cent sign.
+// Text mini-format: $r0 a result, $0 an operand, $t the type ("f32"), $b its bit type ("b32"), $s the source
+// type, $a0 an attribute, $R all results and $O all operands as "{a, b}" lists (no braces for one), $v
+// ".v2"/".v4" for the number of results, $o ".v2"/".v4" for the number of stored operands, $[i:j] operands i
+// to j-1 as a braced list. $c0 prints attribute 0 as a comparison ("lt"), $S the special register of
+// attribute 0. $+0 prints "+n" for attribute 0, or nothing when it is zero. `%%` is a literal per cent sign.
 struct Row {
   std::string name;
   Semantic semantic = Semantic::kOpaque;
-  std::string text;                 // "" when the row exists on x86 alone
-  std::vector<Type> types;          // the instances of `t`; empty when the row has one instance
+  std::string text;         // "" when the row exists on x86 alone
+  std::vector<Type> types;  // the instances of `t`; empty when the row has one instance
   Signature signature;
   Availability available;
   Effects effects;
   Convergence convergence = Convergence::kThread;
   bool commutative = false;
 
-  bool has(Type type) const;                                // is `type` (lanes exact) one of the instances
-  int minimum_version(const Target& target) const;          // 0: not on this target
+  bool has(Type type) const;                        // is `type` (lanes exact) one of the instances
+  int minimum_version(const Target& target) const;  // 0: not on this target
 };
 
 // The whole table, in a fixed order; built once, never changed after.
@@ -114,11 +164,11 @@ const Row& operation(std::string_view name);
 // Table builders, one per group (rows_*.cpp); `operations()` concatenates them.
 std::vector<Row> arithmetic_rows();
 std::vector<Row> conversion_rows();
-std::vector<Row> memory_rows();      // ld, st, atomics, cache policies, prefetch
+std::vector<Row> memory_rows();           // ld, st, atomics, cache policies, prefetch
 std::vector<Row> synchronization_rows();  // barriers, fences, shuffles, votes, clusters, PDL
-std::vector<Row> async_rows();       // mbarrier, cp.async, bulk copies, TMA, tensor maps
-std::vector<Row> matrix_rows();      // mma.sync, ldmatrix, stmatrix, wgmma
-std::vector<Row> blackwell_rows();   // tcgen05, cluster launch control, 2-CTA forms
+std::vector<Row> async_rows();            // mbarrier, cp.async, bulk copies, TMA, tensor maps
+std::vector<Row> matrix_rows();           // mma.sync, ldmatrix, stmatrix, wgmma
+std::vector<Row> blackwell_rows();        // tcgen05, cluster launch control, 2-CTA forms
 std::vector<Row> x86_rows();
 
 }  // namespace rose::ir

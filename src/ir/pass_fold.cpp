@@ -13,12 +13,18 @@ Operand integer(Type type, uint64_t bits) { return {kNoReg, type, bits & mask_of
 bool compare(Comparison c, const Operand& a, const Operand& b) {
   auto apply = [c](auto x, auto y) {
     switch (c) {
-      case Comparison::kEq: return x == y;
-      case Comparison::kNe: return x != y;
-      case Comparison::kLt: return x < y;
-      case Comparison::kLe: return x <= y;
-      case Comparison::kGt: return x > y;
-      case Comparison::kGe: return x >= y;
+      case Comparison::kEq:
+        return x == y;
+      case Comparison::kNe:
+        return x != y;
+      case Comparison::kLt:
+        return x < y;
+      case Comparison::kLe:
+        return x <= y;
+      case Comparison::kGt:
+        return x > y;
+      case Comparison::kGe:
+        return x >= y;
     }
     return false;
   };
@@ -35,41 +41,62 @@ std::optional<Operand> compute(const Instruction& i, Type result) {
   int bits = result.scalar_bits();
   auto sx = [&](size_t k) { return constant_int(o[k]); };
   switch (i.row->semantic) {
-    case Semantic::kAdd: return integer(result, o[0].bits + o[1].bits);
-    case Semantic::kSub: return integer(result, o[0].bits - o[1].bits);
-    case Semantic::kMul: return integer(result, o[0].bits * o[1].bits);
-    case Semantic::kMulWide: return integer(result, static_cast<uint64_t>(sx(0)) * static_cast<uint64_t>(sx(1)));
-    case Semantic::kFma: return integer(result, o[0].bits * o[1].bits + o[2].bits);
-    case Semantic::kAnd: return integer(result, o[0].bits & o[1].bits);
-    case Semantic::kOr: return integer(result, o[0].bits | o[1].bits);
-    case Semantic::kXor: return integer(result, o[0].bits ^ o[1].bits);
-    case Semantic::kNot: return integer(result, ~o[0].bits);
-    case Semantic::kNeg: return integer(result, ~o[0].bits + 1);
-    case Semantic::kShl: return integer(result, o[1].bits >= static_cast<uint64_t>(bits) ? 0 : o[0].bits << o[1].bits);
+    case Semantic::kAdd:
+      return integer(result, o[0].bits + o[1].bits);
+    case Semantic::kSub:
+      return integer(result, o[0].bits - o[1].bits);
+    case Semantic::kMul:
+      return integer(result, o[0].bits * o[1].bits);
+    case Semantic::kMulWide:
+      return integer(result, static_cast<uint64_t>(sx(0)) * static_cast<uint64_t>(sx(1)));
+    case Semantic::kFma:
+      return integer(result, o[0].bits * o[1].bits + o[2].bits);
+    case Semantic::kAnd:
+      return integer(result, o[0].bits & o[1].bits);
+    case Semantic::kOr:
+      return integer(result, o[0].bits | o[1].bits);
+    case Semantic::kXor:
+      return integer(result, o[0].bits ^ o[1].bits);
+    case Semantic::kNot:
+      return integer(result, ~o[0].bits);
+    case Semantic::kNeg:
+      return integer(result, ~o[0].bits + 1);
+    case Semantic::kShl:
+      return integer(result, o[1].bits >= static_cast<uint64_t>(bits) ? 0 : o[0].bits << o[1].bits);
     case Semantic::kShr: {
       auto count = std::min<uint64_t>(o[1].bits, 63);
       if (result.is_signed()) return integer(result, static_cast<uint64_t>(sx(0) >> count));
       return integer(result, o[1].bits >= static_cast<uint64_t>(bits) ? 0 : o[0].bits >> count);
     }
-    case Semantic::kDiv: case Semantic::kRem: {
+    case Semantic::kDiv:
+    case Semantic::kRem: {
       if (o[1].bits == 0 || (result.is_signed() && sx(1) == -1)) return {};  // left to run time
       bool div = i.row->semantic == Semantic::kDiv;
-      if (result.is_signed()) return integer(result, static_cast<uint64_t>(div ? sx(0) / sx(1) : sx(0) % sx(1)));
+      if (result.is_signed())
+        return integer(result, static_cast<uint64_t>(div ? sx(0) / sx(1) : sx(0) % sx(1)));
       return integer(result, div ? o[0].bits / o[1].bits : o[0].bits % o[1].bits);
     }
-    case Semantic::kMin: return compare(Comparison::kLt, o[0], o[1]) ? o[0] : o[1];
-    case Semantic::kMax: return compare(Comparison::kLt, o[0], o[1]) ? o[1] : o[0];
-    case Semantic::kCompare: return integer(result, compare(static_cast<Comparison>(i.attributes[0]), o[0], o[1]));
-    case Semantic::kConvert: return integer(result, static_cast<uint64_t>(sx(0)));
-    default: return {};
+    case Semantic::kMin:
+      return compare(Comparison::kLt, o[0], o[1]) ? o[0] : o[1];
+    case Semantic::kMax:
+      return compare(Comparison::kLt, o[0], o[1]) ? o[1] : o[0];
+    case Semantic::kCompare:
+      return integer(result, compare(static_cast<Comparison>(i.attributes[0]), o[0], o[1]));
+    case Semantic::kConvert:
+      return integer(result, static_cast<uint64_t>(sx(0)));
+    default:
+      return {};
   }
 }
 
-bool is_value(const Operand& o, int64_t value) { return o.is_constant() && o.type.is_integer() && constant_int(o) == value; }
+bool is_value(const Operand& o, int64_t value) {
+  return o.is_constant() && o.type.is_integer() && constant_int(o) == value;
+}
 
 class Folder {
  public:
-  explicit Folder(Kernel& kernel) : kernel_(kernel), replacement_(kernel.registers.size()), definition_(kernel.registers.size()) {}
+  explicit Folder(Kernel& kernel)
+      : kernel_(kernel), replacement_(kernel.registers.size()), definition_(kernel.registers.size()) {}
 
   void run() {
     walk(kernel_.body, [&](Statement& s) {
@@ -96,7 +123,8 @@ class Folder {
     if (mutable_reg(result)) return;
     Type type = kernel_.registers[result].type;
 
-    if (auto value = compute(i, type); value && type.lanes == 1 && !type.is_pred()) return replace(result, *value);
+    if (auto value = compute(i, type); value && type.lanes == 1 && !type.is_pred())
+      return replace(result, *value);
     if (auto same = identity(i)) return replace(result, *same);
     join_additions(i, type);
     definition_[result] = i;
@@ -107,33 +135,47 @@ class Folder {
     const auto& o = i.operands;
     auto immutable = [&](const Operand& x) { return x.is_constant() || !mutable_reg(x.reg); };
     switch (i.row->semantic) {
-      case Semantic::kMove: if (immutable(o[0]) && !(o[0].is_constant() && o[0].type.is_pred())) return o[0]; break;
-      case Semantic::kAdd: case Semantic::kOr: case Semantic::kXor:
+      case Semantic::kMove:
+        if (immutable(o[0]) && !(o[0].is_constant() && o[0].type.is_pred())) return o[0];
+        break;
+      case Semantic::kAdd:
+      case Semantic::kOr:
+      case Semantic::kXor:
         if (is_value(o[1], 0) && immutable(o[0])) return o[0];
         if (is_value(o[0], 0) && immutable(o[1])) return o[1];
         break;
-      case Semantic::kSub: case Semantic::kShl: case Semantic::kShr:
+      case Semantic::kSub:
+      case Semantic::kShl:
+      case Semantic::kShr:
         if (is_value(o[1], 0) && immutable(o[0])) return o[0];
         break;
-      case Semantic::kMul: case Semantic::kDiv:
+      case Semantic::kMul:
+      case Semantic::kDiv:
         if (is_value(o[1], 1) && immutable(o[0])) return o[0];
         if (i.row->semantic == Semantic::kMul && is_value(o[0], 1) && immutable(o[1])) return o[1];
         if (i.row->semantic == Semantic::kMul && is_value(o[1], 0)) return o[1];
         break;
       case Semantic::kBitcast:
-        if (o[0].is_constant() && o[0].type.lanes == 1 && i.type.lanes == 1 && i.type.is_integer() && o[0].type.bits() == i.type.bits())
+        if (o[0].is_constant() && o[0].type.lanes == 1 && i.type.lanes == 1 && i.type.is_integer() &&
+            o[0].type.bits() == i.type.bits())
           return Operand{kNoReg, i.type, o[0].bits};
         break;
       case Semantic::kSelect:
-        if (o[2].is_constant() && o[2].type.lanes == 1) { const Operand& x = o[2].bits ? o[0] : o[1]; if (immutable(x)) return x; }
+        if (o[2].is_constant() && o[2].type.lanes == 1) {
+          const Operand& x = o[2].bits ? o[0] : o[1];
+          if (immutable(x)) return x;
+        }
         break;
-      default: break;
+      default:
+        break;
     }
     return {};
   }
 
   const Instruction* defined_by(const Operand& o, Semantic semantic) const {
-    if (o.is_constant() || mutable_reg(o.reg) || !definition_[o.reg] || definition_[o.reg]->row->semantic != semantic) return nullptr;
+    if (o.is_constant() || mutable_reg(o.reg) || !definition_[o.reg] ||
+        definition_[o.reg]->row->semantic != semantic)
+      return nullptr;
     return &*definition_[o.reg];
   }
 
@@ -150,10 +192,13 @@ class Folder {
 
   // A load or store from x + constant: the constant moves into the instruction.
   void fold_address(Instruction& i) {
-    bool access = (i.row->semantic == Semantic::kLoad || i.row->semantic == Semantic::kStore) && i.attributes.size() == 1;
+    bool access = (i.row->semantic == Semantic::kLoad || i.row->semantic == Semantic::kStore) &&
+                  i.attributes.size() == 1;
     if (!access) return;
     const Instruction* add = defined_by(i.operands[0], Semantic::kAdd);
-    if (!add || !add->operands[1].is_constant() || add->operands[0].is_constant() || mutable_reg(add->operands[0].reg)) return;
+    if (!add || !add->operands[1].is_constant() || add->operands[0].is_constant() ||
+        mutable_reg(add->operands[0].reg))
+      return;
     int64_t part = static_cast<int64_t>(add->operands[1].bits);
     if (add->operands[1].type.bits() == 32) part = static_cast<int32_t>(part);
     constexpr int64_t kMost = int64_t{1} << 23;  // what an access instruction holds

@@ -20,13 +20,19 @@ class Merger {
   // Values found so far stay known in the blocks inside, and are forgotten when the block ends.
   void continue_block(Block& statements) {
     for (Statement& s : statements) {
-      for_each_read(s, [&](Operand& o) { if (!o.is_constant() && replacement_[o.reg] != kNoReg) o.reg = replacement_[o.reg]; }, [](Reg) {});
+      for_each_read(
+          s,
+          [&](Operand& o) {
+            if (!o.is_constant() && replacement_[o.reg] != kNoReg) o.reg = replacement_[o.reg];
+          },
+          [](Reg) {});
       if (s.kind == Statement::Kind::kInstruction) visit(s.instruction);
       if (s.branch) block(s.branch->then), block(s.branch->otherwise);
       if (s.loop) {
         size_t mark = undo_.size();
         continue_block(s.loop->test);  // what the test computes, the body may use
-        if (!s.loop->condition.is_constant() && replacement_[s.loop->condition.reg] != kNoReg) s.loop->condition.reg = replacement_[s.loop->condition.reg];
+        if (!s.loop->condition.is_constant() && replacement_[s.loop->condition.reg] != kNoReg)
+          s.loop->condition.reg = replacement_[s.loop->condition.reg];
         block(s.loop->body), block(s.loop->step);
         forget(mark);
       }
@@ -36,8 +42,10 @@ class Merger {
   void visit(Instruction& i) {
     if (i.guard.reg != kNoReg && replacement_[i.guard.reg] != kNoReg) i.guard.reg = replacement_[i.guard.reg];
     if (i.guard.reg != kNoReg || !is_pure(i) || i.results.empty()) return;
-    for (Reg r : i.results) if (kernel_.registers[r].mutable_) return;
-    for (const Operand& o : i.operands) if (!o.is_constant() && kernel_.registers[o.reg].mutable_) return;
+    for (Reg r : i.results)
+      if (kernel_.registers[r].mutable_) return;
+    for (const Operand& o : i.operands)
+      if (!o.is_constant() && kernel_.registers[o.reg].mutable_) return;
     std::string key = key_of(i);
     auto [found, fresh] = known_.try_emplace(key, i.results);
     if (fresh) return undo_.push_back(std::move(key));
@@ -52,7 +60,8 @@ class Merger {
     // Member by member: the padding of a Type has no value.
     auto put_type = [&](Type t) { put(&t.scalar, sizeof t.scalar), put(&t.lanes, sizeof t.lanes); };
     put_type(i.type), put_type(result);
-    for (const Operand& o : i.operands) put(&o.reg, sizeof o.reg), put(&o.bits, sizeof o.bits), put_type(o.type);
+    for (const Operand& o : i.operands)
+      put(&o.reg, sizeof o.reg), put(&o.bits, sizeof o.bits), put_type(o.type);
     for (int64_t a : i.attributes) put(&a, sizeof a);
     return key;
   }

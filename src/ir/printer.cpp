@@ -15,7 +15,8 @@ std::string register_name(Reg reg, const Kernel& kernel) {
 std::string operand_text(const Operand& operand, const Kernel& kernel) {
   if (!operand.is_constant()) return register_name(operand.reg, kernel);
   if (operand.type.is_pred()) return operand.bits ? "true" : "false";
-  if (operand.type.is_float() && operand.type.scalar_bits() >= 16) return fmt::format("{:g}", constant_float(operand));
+  if (operand.type.is_float() && operand.type.scalar_bits() >= 16)
+    return fmt::format("{:g}", constant_float(operand));
   return std::to_string(constant_int(operand));
 }
 
@@ -53,9 +54,12 @@ class Printer {
   void block(const Block& statements, int depth) {
     for (const auto& s : statements) {
       switch (s.kind) {
-        case Statement::Kind::kInstruction: line(depth, to_string(s.instruction, kernel_), s.where); break;
+        case Statement::Kind::kInstruction:
+          line(depth, to_string(s.instruction, kernel_), s.where);
+          break;
         case Statement::Kind::kIf: {
-          std::string role = s.branch->role.name.empty() ? "" : fmt::format(" role \"{}\"", s.branch->role.name);
+          std::string role =
+              s.branch->role.name.empty() ? "" : fmt::format(" role \"{}\"", s.branch->role.name);
           line(depth, fmt::format("if {}{} {{", operand_text(s.branch->condition, kernel_), role), s.where);
           block(s.branch->then, depth + 1);
           if (!s.branch->otherwise.empty()) {
@@ -76,9 +80,15 @@ class Printer {
           }
           line(depth, "}", s.where);
           break;
-        case Statement::Kind::kBreak: line(depth, "break", s.where); break;
-        case Statement::Kind::kContinue: line(depth, "continue", s.where); break;
-        case Statement::Kind::kReturn: line(depth, "return", s.where); break;
+        case Statement::Kind::kBreak:
+          line(depth, "break", s.where);
+          break;
+        case Statement::Kind::kContinue:
+          line(depth, "continue", s.where);
+          break;
+        case Statement::Kind::kReturn:
+          line(depth, "return", s.where);
+          break;
       }
     }
   }
@@ -92,13 +102,16 @@ class Printer {
 std::string to_string(const Instruction& i, const Kernel& kernel) {
   std::string text;
   auto put = std::back_inserter(text);
-  if (i.guard.reg != kNoReg) fmt::format_to(put, "@{}{} ", i.guard.negated ? "!" : "", register_name(i.guard.reg, kernel));
+  if (i.guard.reg != kNoReg)
+    fmt::format_to(put, "@{}{} ", i.guard.negated ? "!" : "", register_name(i.guard.reg, kernel));
   for (size_t k = 0; k < i.results.size(); ++k) text += (k ? ", " : "") + register_name(i.results[k], kernel);
   if (!i.results.empty()) text += " = ";
   text += i.row->name;
   if (!i.type.none()) text += " " + to_string(i.type);
-  for (size_t k = 0; k < i.operands.size(); ++k) text += (k ? ", " : " ") + operand_text(i.operands[k], kernel);
-  for (size_t k = 0; k < i.attributes.size(); ++k) fmt::format_to(put, "{}{}", k ? ", " : " #", i.attributes[k]);
+  for (size_t k = 0; k < i.operands.size(); ++k)
+    text += (k ? ", " : " ") + operand_text(i.operands[k], kernel);
+  for (size_t k = 0; k < i.attributes.size(); ++k)
+    fmt::format_to(put, "{}{}", k ? ", " : " #", i.attributes[k]);
   return text;
 }
 

@@ -6,7 +6,7 @@
 namespace rose::ir {
 
 inline constexpr Availability kEverywhere{80, 86, 88, true};
-inline constexpr Availability kGpu{80, 86, 88, false};       // every PTX target from its floor on
+inline constexpr Availability kGpu{80, 86, 88, false};  // every PTX target from its floor on
 inline constexpr Availability kHopper{80, 0, 0, false};
 inline constexpr Availability kBlackwell{0, 86, 88, false};
 inline constexpr Availability kX86Only{0, 0, 0, true};

@@ -48,8 +48,10 @@ std::vector<Row> conversion_rows() {
 
   // Two f32 values to one packed register; operand 0 goes to lane 0. PTX names the high half first.
   auto pair = [&](Type to, const std::string& mode, Availability available) {
-    rows.push_back({.name = "cvt." + to_string(to) + ".f32", .text = "cvt" + mode + "." + to_string(to) +
-                    ".f32 $r0, $1, $0;", .signature = {{to_string(to)}, {"f32", "f32"}}, .available = available});
+    rows.push_back({.name = "cvt." + to_string(to) + ".f32",
+                    .text = "cvt" + mode + "." + to_string(to) + ".f32 $r0, $1, $0;",
+                    .signature = {{to_string(to)}, {"f32", "f32"}},
+                    .available = available});
   };
   pair(f16.with_lanes(2), ".rn", kGpu);
   pair(bf16.with_lanes(2), ".rn", kGpu);
@@ -57,35 +59,53 @@ std::vector<Row> conversion_rows() {
   pair(e5m2.with_lanes(2), ".rn.satfinite", kGpu);
   for (const char* small : {"e4m3x2", "e5m2x2"}) {
     std::string name(small);
-    rows.push_back({.name = "cvt.f16x2." + name, .text = "cvt.rn.f16x2." + name + " $r0, $0;",
-                    .signature = {{"f16x2"}, {name}}, .available = kGpu});
-    rows.push_back({.name = "cvt." + name + ".f16x2", .text = "cvt.rn.satfinite." + name + ".f16x2 $r0, $0;",
-                    .signature = {{name}, {"f16x2"}}, .available = kGpu});
+    rows.push_back({.name = "cvt.f16x2." + name,
+                    .text = "cvt.rn.f16x2." + name + " $r0, $0;",
+                    .signature = {{"f16x2"}, {name}},
+                    .available = kGpu});
+    rows.push_back({.name = "cvt." + name + ".f16x2",
+                    .text = "cvt.rn.satfinite." + name + ".f16x2 $r0, $0;",
+                    .signature = {{name}, {"f16x2"}},
+                    .available = kGpu});
   }
-  rows.push_back({.name = "cvt.rna.tf32.f32", .text = "cvt.rna.tf32.f32 $r0, $0;",
-                  .signature = {{"u32"}, {"f32"}}, .available = kGpu});
+  rows.push_back({.name = "cvt.rna.tf32.f32",
+                  .text = "cvt.rna.tf32.f32 $r0, $0;",
+                  .signature = {{"u32"}, {"f32"}},
+                  .available = kGpu});
 
   // Blackwell's 4- and 6-bit kinds travel in the low byte of a 16-bit register.
   auto narrow = [&](const std::string& kind) {
-    rows.push_back({.name = "cvt." + kind + ".f32",
-                    .text = "{ .reg .b8 byte; cvt.rn.satfinite." + kind + ".f32 byte, $1, $0; mov.b16 $r0, {byte, 0}; }",
-                    .signature = {{"u16"}, {"f32", "f32"}}, .available = kBlackwell});
-    rows.push_back({.name = "cvt.f16x2." + kind,
-                    .text = "{ .reg .b8 low, high; mov.b16 {low, high}, $0; cvt.rn.f16x2." + kind + " $r0, low; }",
-                    .signature = {{"f16x2"}, {"u16"}}, .available = kBlackwell});
+    rows.push_back(
+        {.name = "cvt." + kind + ".f32",
+         .text = "{ .reg .b8 byte; cvt.rn.satfinite." + kind + ".f32 byte, $1, $0; mov.b16 $r0, {byte, 0}; }",
+         .signature = {{"u16"}, {"f32", "f32"}},
+         .available = kBlackwell});
+    rows.push_back(
+        {.name = "cvt.f16x2." + kind,
+         .text = "{ .reg .b8 low, high; mov.b16 {low, high}, $0; cvt.rn.f16x2." + kind + " $r0, low; }",
+         .signature = {{"f16x2"}, {"u16"}},
+         .available = kBlackwell});
   };
   narrow("e2m1x2");
   auto wide = [&](const std::string& kind) {  // 6-bit pairs fill a 16-bit register
-    rows.push_back({.name = "cvt." + kind + ".f32", .text = "cvt.rn.satfinite." + kind + ".f32 $r0, $1, $0;",
-                    .signature = {{"u16"}, {"f32", "f32"}}, .available = kBlackwell});
-    rows.push_back({.name = "cvt.f16x2." + kind, .text = "cvt.rn.f16x2." + kind + " $r0, $0;",
-                    .signature = {{"f16x2"}, {"u16"}}, .available = kBlackwell});
+    rows.push_back({.name = "cvt." + kind + ".f32",
+                    .text = "cvt.rn.satfinite." + kind + ".f32 $r0, $1, $0;",
+                    .signature = {{"u16"}, {"f32", "f32"}},
+                    .available = kBlackwell});
+    rows.push_back({.name = "cvt.f16x2." + kind,
+                    .text = "cvt.rn.f16x2." + kind + " $r0, $0;",
+                    .signature = {{"f16x2"}, {"u16"}},
+                    .available = kBlackwell});
   };
   wide("e2m3x2"), wide("e3m2x2");
-  rows.push_back({.name = "cvt.ue8m0x2.f32", .text = "cvt.rp.satfinite.ue8m0x2.f32 $r0, $1, $0;",
-                  .signature = {{"u16"}, {"f32", "f32"}}, .available = kBlackwell});
-  rows.push_back({.name = "cvt.bf16x2.ue8m0x2", .text = "cvt.rn.bf16x2.ue8m0x2 $r0, $0;",
-                  .signature = {{"bf16x2"}, {"u16"}}, .available = kBlackwell});
+  rows.push_back({.name = "cvt.ue8m0x2.f32",
+                  .text = "cvt.rp.satfinite.ue8m0x2.f32 $r0, $1, $0;",
+                  .signature = {{"u16"}, {"f32", "f32"}},
+                  .available = kBlackwell});
+  rows.push_back({.name = "cvt.bf16x2.ue8m0x2",
+                  .text = "cvt.rn.bf16x2.ue8m0x2 $r0, $0;",
+                  .signature = {{"bf16x2"}, {"u16"}},
+                  .available = kBlackwell});
   return rows;
 }
 

@@ -1,5 +1,6 @@
-// Bit patterns of floating-point kinds of 16 bits and less, rounded to nearest even. Slow and exact: for constants in
-// kernels, for references and tests. The 8-bit kinds saturate to their largest finite value, as PTX's .satfinite does.
+// Bit patterns of floating-point kinds of 16 bits and less, rounded to nearest even. Slow and exact: for
+// constants in kernels, for references and tests. The 8-bit kinds saturate to their largest finite value, as
+// PTX's .satfinite does.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ double bf16_value(uint16_t bits);
 double e4m3_value(uint8_t bits);
 double e5m2_value(uint8_t bits);
 
-// Any floating-point or integer type of one lane: the bit pattern of `value` (integers: nearest even, saturating) and
-// the value of a bit pattern. Throws IrError for other types.
+// Any floating-point or integer type of one lane: the bit pattern of `value` (integers: nearest even,
+// saturating) and the value of a bit pattern. Throws IrError for other types.
 uint64_t bits_of(Type type, double value);
 double value_of(Type type, uint64_t bits);
 

@@ -59,19 +59,27 @@ std::string X86Features::to_string() const {
 
 int Target::ptx_version() const {
   switch (arch) {
-    case Arch::kSm90a: return 86;
-    case Arch::kSm100a: case Arch::kSm103a: return 88;
-    case Arch::kX86: return 0;
+    case Arch::kSm90a:
+      return 86;
+    case Arch::kSm100a:
+    case Arch::kSm103a:
+      return 88;
+    case Arch::kX86:
+      return 0;
   }
   return 0;
 }
 
 std::string to_string(const Target& target) {
   switch (target.arch) {
-    case Arch::kSm90a: return "sm_90a";
-    case Arch::kSm100a: return "sm_100a";
-    case Arch::kSm103a: return "sm_103a";
-    case Arch::kX86: return "x86:" + target.x86.to_string();
+    case Arch::kSm90a:
+      return "sm_90a";
+    case Arch::kSm100a:
+      return "sm_100a";
+    case Arch::kSm103a:
+      return "sm_103a";
+    case Arch::kX86:
+      return "x86:" + target.x86.to_string();
   }
   return "";
 }
@@ -87,20 +95,28 @@ Target parse_target(std::string_view text) {
       auto plus = rest.find('+');
       auto name = rest.substr(0, plus);
       rest = plus == rest.npos ? std::string_view{} : rest.substr(plus + 1);
-      if (name == "avx2") f.avx2 = true;
-      else if (name == "avx512") f.avx2 = f.avx512 = true;
-      else if (name == "bf16") f.avx512_bf16 = true;
-      else if (name == "vnni") f.avx512_vnni = true;
-      else if (name == "fp16") f.avx512_fp16 = true;
-      else if (name == "amx_bf16") f.amx_bf16 = true;
-      else if (name == "amx_int8") f.amx_int8 = true;
+      if (name == "avx2")
+        f.avx2 = true;
+      else if (name == "avx512")
+        f.avx2 = f.avx512 = true;
+      else if (name == "bf16")
+        f.avx512_bf16 = true;
+      else if (name == "vnni")
+        f.avx512_vnni = true;
+      else if (name == "fp16")
+        f.avx512_fp16 = true;
+      else if (name == "amx_bf16")
+        f.amx_bf16 = true;
+      else if (name == "amx_int8")
+        f.amx_int8 = true;
       else if (name != "baseline")
         throw IrError("unknown x86 feature '" + std::string(name) +
                       "'; features are avx2, avx512, bf16, vnni, fp16, amx_bf16, amx_int8, baseline");
     }
     return {Arch::kX86, f};
   }
-  throw IrError("unknown target '" + std::string(text) + "'; targets are sm_90a, sm_100a, sm_103a, x86, x86:FEATURES");
+  throw IrError("unknown target '" + std::string(text) +
+                "'; targets are sm_90a, sm_100a, sm_103a, x86, x86:FEATURES");
 }
 
 }  // namespace rose::ir

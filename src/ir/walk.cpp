@@ -16,7 +16,8 @@ void walk(const Block& block, const std::function<void(const Statement&)>& visit
 
 bool is_pure(const Instruction& i) { return !i.row->effects.any() && i.row->semantic != Semantic::kTrap; }
 
-void for_each_read(Statement& s, const std::function<void(Operand&)>& operand, const std::function<void(Reg)>& other) {
+void for_each_read(Statement& s, const std::function<void(Operand&)>& operand,
+                   const std::function<void(Reg)>& other) {
   if (s.kind == Statement::Kind::kInstruction) {
     for (Operand& o : s.instruction.operands) operand(o);
     if (s.instruction.guard.reg != kNoReg) other(s.instruction.guard.reg);

@@ -1,4 +1,5 @@
-// Visits every statement of a block in program order: an If's branches, a Loop's test, body and step included.
+// Visits every statement of a block in program order: an If's branches, a Loop's test, body and step
+// included.
 #pragma once
 
 #include <functional>
@@ -15,6 +16,7 @@ void walk(const Block& block, const std::function<void(const Statement&)>& visit
 bool is_pure(const Instruction& instruction);
 
 // Calls f for each register that the statement itself reads (not the blocks inside it).
-void for_each_read(Statement& statement, const std::function<void(Operand&)>& operand, const std::function<void(Reg)>& other);
+void for_each_read(Statement& statement, const std::function<void(Operand&)>& operand,
+                   const std::function<void(Reg)>& other);
 
 }  // namespace rose::ir

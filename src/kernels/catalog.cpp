@@ -22,9 +22,9 @@ namespace rose::kernels {
 
 std::span<const CatalogEntry> catalog() {
   static const std::vector<CatalogEntry> entries{
-      rms_norm_entry(), layer_norm_entry(), activation_entry(), softmax_entry(), rotary_entry(),
-      qk_rope_cache_entry(), embedding_entry(), quantize_entry(), sample_entry(),
-      gemm_sm90_entry(), gemm_x86_entry(), x86_activations_entry(),
+      rms_norm_entry(),      layer_norm_entry(),    activation_entry(), softmax_entry(),
+      rotary_entry(),        qk_rope_cache_entry(), embedding_entry(),  quantize_entry(),
+      sample_entry(),        gemm_sm90_entry(),     gemm_x86_entry(),   x86_activations_entry(),
       x86_attention_entry(),
   };
   return entries;
@@ -57,9 +57,12 @@ runtime::Buffer random_buffer(runtime::Context& context, ir::Type dtype, int64_t
     uint64_t bits = state >> 33;
     double value = static_cast<double>(bits) / (1u << 30) - 1.0;
     uint64_t pattern = bits;
-    if (dtype.is_float() && dtype.bits() >= 16) pattern = ir::constant(dtype, value).bits;
-    else if (dtype == ir::e4m3) pattern = (bits & 0x80) | (bits % 0x38);  // below one in size
-    else if (dtype == ir::e5m2) pattern = (bits & 0x80) | (bits % 0x3c);
+    if (dtype.is_float() && dtype.bits() >= 16)
+      pattern = ir::constant(dtype, value).bits;
+    else if (dtype == ir::e4m3)
+      pattern = (bits & 0x80) | (bits % 0x38);  // below one in size
+    else if (dtype == ir::e5m2)
+      pattern = (bits & 0x80) | (bits % 0x3c);
     std::memcpy(&bytes[i * width], &pattern, width);
   }
   for (size_t done = period; done < total; done += std::min(period, total - done))

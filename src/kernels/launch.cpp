@@ -9,7 +9,8 @@ namespace rose::kernels {
 int row_threads(const ir::Target& target, int64_t length, ir::Type dtype, int wanted, int accesses) {
   if (!target.is_gpu()) return 1;
   if (wanted != 0) {
-    if (wanted < 32 || wanted > 1024 || wanted % 32) throw KernelError(fmt::format("threads={}: use a multiple of 32 up to 1024", wanted));
+    if (wanted < 32 || wanted > 1024 || wanted % 32)
+      throw KernelError(fmt::format("threads={}: use a multiple of 32 up to 1024", wanted));
     return wanted;
   }
   int64_t per_thread = accesses * (128 / dtype.bits());
@@ -19,7 +20,8 @@ int row_threads(const ir::Target& target, int64_t length, ir::Type dtype, int wa
 }
 
 runtime::Grid grid_of(int64_t blocks) {
-  require(blocks >= 0 && blocks <= INT32_MAX, "launch", "the number of blocks", blocks, "a grid has at most 2147483647");
+  require(blocks >= 0 && blocks <= INT32_MAX, "launch", "the number of blocks", blocks,
+          "a grid has at most 2147483647");
   return {static_cast<uint32_t>(blocks), 1, 1};
 }
 

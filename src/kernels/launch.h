@@ -5,9 +5,9 @@
 
 namespace rose::kernels {
 
-// Threads of a block that shares one row of `length` elements: `accesses` 16-byte accesses each to every tensor (two
-// keep enough loads in flight where one tensor is read; one is better where several are), more for long rows. 1 on
-// x86. `wanted` (0: none) overrides it on a GPU; it must be a multiple of 32 up to 1024.
+// Threads of a block that shares one row of `length` elements: `accesses` 16-byte accesses each to every
+// tensor (two keep enough loads in flight where one tensor is read; one is better where several are), more
+// for long rows. 1 on x86. `wanted` (0: none) overrides it on a GPU; it must be a multiple of 32 up to 1024.
 int row_threads(const ir::Target& target, int64_t length, ir::Type dtype, int wanted = 0, int accesses = 2);
 
 // A grid of `blocks` along x. Throws KernelError beyond 2^31 - 1.

@@ -23,7 +23,8 @@ Fields::Fields(std::string_view text) : parsing_(true) {
     auto item = text.substr(0, comma);
     text = comma == text.npos ? std::string_view{} : text.substr(comma + 1);
     auto equals = item.find('=');
-    if (equals == item.npos) throw KernelError(fmt::format("'{}' in the spec is not of the form key=value", item));
+    if (equals == item.npos)
+      throw KernelError(fmt::format("'{}' in the spec is not of the form key=value", item));
     given_[std::string(item.substr(0, equals))] = std::string(item.substr(equals + 1));
   }
 }
@@ -36,7 +37,9 @@ bool Fields::given(const char* key, std::string& text) {
   return true;
 }
 
-void Fields::add(const char* key, std::string value, const char* help) { list_.push_back({key, std::move(value), help}); }
+void Fields::add(const char* key, std::string value, const char* help) {
+  list_.push_back({key, std::move(value), help});
+}
 
 void Fields::bad(const char* key, const std::string& text, const char* wanted) const {
   throw KernelError(fmt::format("the spec's {}='{}' is not {}", key, text, wanted));
@@ -64,9 +67,12 @@ void Fields::operator()(const char* key, double& value, const char* help) {
 void Fields::operator()(const char* key, bool& value, const char* help) {
   std::string text;
   if (given(key, text)) {
-    if (text == "1" || text == "true") value = true;
-    else if (text == "0" || text == "false") value = false;
-    else bad(key, text, "0 or 1");
+    if (text == "1" || text == "true")
+      value = true;
+    else if (text == "0" || text == "false")
+      value = false;
+    else
+      bad(key, text, "0 or 1");
   }
   add(key, value ? "1" : "0", help);
 }
@@ -99,7 +105,8 @@ void Fields::finish() const {
   if (given_.empty()) return;
   std::string known;
   for (const auto& f : list_) known += (known.empty() ? "" : ", ") + f.key;
-  throw KernelError(fmt::format("the spec has no field '{}'; its fields are {}", given_.begin()->first, known));
+  throw KernelError(
+      fmt::format("the spec has no field '{}'; its fields are {}", given_.begin()->first, known));
 }
 
 void require(bool ok, std::string_view kernel, std::string_view what, int64_t value, std::string_view rule) {

@@ -1,5 +1,5 @@
-// Specs: plain structs whose values become constants in the generated code. Each lists its fields once, in a member
-// `void fields(Fields&)`; printing, parsing, help and the cache key all come from that list.
+// Specs: plain structs whose values become constants in the generated code. Each lists its fields once, in a
+// member `void fields(Fields&)`; printing, parsing, help and the cache key all come from that list.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@
 
 namespace rose::kernels {
 
-// A Spec outside of a kernel's range, an unknown kernel or field, or arguments that do not fit: says which and why.
+// A Spec outside of a kernel's range, an unknown kernel or field, or arguments that do not fit: says which
+// and why.
 class KernelError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -33,11 +34,11 @@ class Fields {
   void operator()(const char* key, ir::Type& value, const char* help);
   void operator()(const char* key, std::string& value, const char* help);
 
-  Fields() = default;                                     // prints
-  explicit Fields(std::string_view text);                 // parses "key=value,key=value"
-  std::string text() const;                               // what was printed
+  Fields() = default;                      // prints
+  explicit Fields(std::string_view text);  // parses "key=value,key=value"
+  std::string text() const;                // what was printed
   const std::vector<FieldInfo>& list() const { return list_; }
-  void finish() const;                                    // throws for given keys that no field took
+  void finish() const;  // throws for given keys that no field took
 
  private:
   bool given(const char* key, std::string& text);

@@ -30,7 +30,7 @@ struct DecoderConfig {
   int64_t global_every = 1;               // of so many layers the last is global, when window > 0; 0: none is
   double attention_scale = 0;             // 0: one over the root of head_dim
   double softcap = 0, final_softcap = 0;  // of scores and of logits; 0: off
-  bool qkv_bias = false, qk_norm = false;
+  bool qk_norm = false;                   // heads of q and k are normed before they turn
 
   bool is_global(int64_t layer) const {
     return window == 0 || (global_every > 0 && layer % global_every == global_every - 1);

@@ -26,8 +26,12 @@ void read_scaling(const Checkpoint& checkpoint, DecoderConfig& c) {
     }
     return;
   }
-  auto found = checkpoint.config().find("rope_scaling");
-  if (found == checkpoint.config().end() || found->is_null()) return;
+  // Files of newer versions hold base and scaling together in "rope_parameters".
+  const auto& config = checkpoint.config();
+  auto found = config.find(config.contains("rope_parameters") ? "rope_parameters" : "rope_scaling");
+  if (found == config.end() || found->is_null()) return;
+  if (!found->is_object()) fail("{}: rope_scaling: expected an object", checkpoint.files().config->string());
+  if (found->contains("full_attention")) found = found->find("full_attention");
   auto number = [&](const char* key, double fallback) {
     auto value = found->find(key);
     if (value == found->end() || value->is_null()) return fallback;
@@ -36,6 +40,7 @@ void read_scaling(const Checkpoint& checkpoint, DecoderConfig& c) {
     return value->get<double>();
   };
   std::string type = found->value("rope_type", found->value("type", "default"));
+  c.rope.base = number("rope_theta", c.rope.base);
   c.rope.factor = number("factor", 1);
   if (type == "linear") {
     c.rope.scaling = kernels::RopeScaling::kLinear;

@@ -99,6 +99,28 @@ void TokenEmbedding::operator()(runtime::Stream& stream, const std::vector<int32
   stream.upload(out, rows_.data(), rows_.size() * sizeof(float));
 }
 
+namespace {
+
+// The biases of some matrices, one after the other, zeros where only others have one; none when no matrix has
+// one.
+std::vector<float> biases(const Checkpoint& checkpoint,
+                          const std::vector<std::pair<std::string, int64_t>>& matrices) {
+  std::vector<float> all;
+  bool any = false;
+  for (const auto& [stem, size] : matrices) {
+    if (!checkpoint.find(stem + ".bias")) {
+      all.resize(all.size() + static_cast<size_t>(size), 0);
+      continue;
+    }
+    auto values = floats(checkpoint, stem + ".bias", {size});
+    all.insert(all.end(), values.begin(), values.end());
+    any = true;
+  }
+  return any ? all : std::vector<float>{};
+}
+
+}  // namespace
+
 SelfAttention::SelfAttention(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& c,
                              int64_t layer, Precision precision, const Options& options)
     : layer_(layer) {
@@ -107,17 +129,13 @@ SelfAttention::SelfAttention(runtime::Context& context, const Checkpoint& checkp
   const weights::Tensor* parts[] = {&checkpoint.tensor(name("self_attn.q_proj.weight"), {q, c.hidden}),
                                     &checkpoint.tensor(name("self_attn.k_proj.weight"), {kv, c.hidden}),
                                     &checkpoint.tensor(name("self_attn.v_proj.weight"), {kv, c.hidden})};
-  std::vector<float> bias;
-  if (c.qkv_bias)
-    for (auto [part, size] : {std::pair{"self_attn.q_proj.bias", q},
-                              {"self_attn.k_proj.bias", kv},
-                              {"self_attn.v_proj.bias", kv}}) {
-      auto values = floats(checkpoint, name(part), {size});
-      bias.insert(bias.end(), values.begin(), values.end());
-    }
-  qkv_ = Linear(context, checkpoint, parts, precision, false, bias);
+  qkv_ = Linear(context, checkpoint, parts, precision, false,
+                biases(checkpoint, {{name("self_attn.q_proj"), q},
+                                    {name("self_attn.k_proj"), kv},
+                                    {name("self_attn.v_proj"), kv}}));
   const weights::Tensor* output[] = {&checkpoint.tensor(name("self_attn.o_proj.weight"), {c.hidden, q})};
-  output_ = Linear(context, checkpoint, output, precision, options.adds);
+  output_ = Linear(context, checkpoint, output, precision, options.adds,
+                   biases(checkpoint, {{name("self_attn.o_proj"), c.hidden}}));
   kernels::QkRopeCacheSpec rotate;
   rotate.dtype = ir::f32, rotate.kv_dtype = ir::f32;
   rotate.q_heads = c.q_heads, rotate.kv_heads = c.kv_heads, rotate.head_dim = c.head_dim,
@@ -168,10 +186,13 @@ FeedForward::FeedForward(runtime::Context& context, const Checkpoint& checkpoint
   const weights::Tensor* both[] = {
       &checkpoint.tensor(name("mlp.gate_proj.weight"), {c.intermediate, c.hidden}),
       &checkpoint.tensor(name("mlp.up_proj.weight"), {c.intermediate, c.hidden})};
-  gate_up_ = Linear(context, checkpoint, both, precision);
+  gate_up_ = Linear(
+      context, checkpoint, both, precision, false,
+      biases(checkpoint, {{name("mlp.gate_proj"), c.intermediate}, {name("mlp.up_proj"), c.intermediate}}));
   const weights::Tensor* down[] = {
       &checkpoint.tensor(name("mlp.down_proj.weight"), {c.hidden, c.intermediate})};
-  down_ = Linear(context, checkpoint, down, precision, adds);
+  down_ = Linear(context, checkpoint, down, precision, adds,
+                 biases(checkpoint, {{name("mlp.down_proj"), c.hidden}}));
   kernels::ActivationSpec spec;
   spec.dtype = ir::f32, spec.width = c.intermediate, spec.function = activation, spec.form = "packed";
   activation_ = std::make_unique<kernels::ActivationKernel>(context, spec);

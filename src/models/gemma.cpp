@@ -99,6 +99,26 @@ class Gemma3 : public Decoder {
 
 }  // namespace
 
+namespace {
+
+// Newer files list the kind of each layer. All known ones repeat: some sliding-window layers, then a global
+// one.
+void read_layer_types(const Checkpoint& checkpoint, DecoderConfig& c) {
+  auto types = checkpoint.config().find("layer_types");
+  if (types == checkpoint.config().end() || !types->is_array()) return;
+  int64_t first = 0;
+  while (first < static_cast<int64_t>(types->size()) &&
+         (*types)[static_cast<size_t>(first)] != "full_attention")
+    ++first;
+  c.global_every = first < static_cast<int64_t>(types->size()) ? first + 1 : 0;
+  for (int64_t i = 0; i < c.layers; ++i)
+    if (i >= static_cast<int64_t>(types->size()) ||
+        ((*types)[static_cast<size_t>(i)] == "full_attention") != c.is_global(i))
+      fail("{}: layer_types: this order of layers is not supported", checkpoint.files().config->string());
+}
+
+}  // namespace
+
 std::unique_ptr<Decoder> load_gemma3(runtime::Context& context, const Checkpoint& checkpoint,
                                      Precision precision) {
   auto config = read_decoder_config(checkpoint);
@@ -109,7 +129,12 @@ std::unique_ptr<Decoder> load_gemma3(runtime::Context& context, const Checkpoint
   config.local_rope_base =
       checkpoint.find_real("rope_local_base_freq", "rope.local_freq_base").value_or(10000);
   if (!checkpoint.is_gguf()) {
-    config.rope.base = checkpoint.find_real("rope_theta", "").value_or(1e6);
+    read_layer_types(checkpoint, config);
+    auto rope = checkpoint.config().find("rope_parameters");
+    if (rope == checkpoint.config().end())
+      config.rope.base = checkpoint.find_real("rope_theta", "").value_or(1e6);
+    else if (rope->contains("sliding_attention"))
+      config.local_rope_base = (*rope)["sliding_attention"].value("rope_theta", 10000.0);
     config.epsilon = checkpoint.find_real("rms_norm_eps", "").value_or(1e-6);
     if (auto scalar = checkpoint.find_real("query_pre_attn_scalar", ""))
       config.attention_scale = 1 / std::sqrt(*scalar);

@@ -75,7 +75,6 @@ std::unique_ptr<Decoder> load_llama(runtime::Context& context, const Checkpoint&
   auto config = read_decoder_config(checkpoint);
   // Converters to GGUF put the two elements of a rotary pair side by side.
   if (checkpoint.is_gguf()) config.rope_style = "interleaved";
-  if (checkpoint.find(layer_tensor(0, "self_attn.q_proj.bias"))) config.qkv_bias = true;
   config.window = checkpoint.find_integer("sliding_window", "attention.sliding_window").value_or(0);
   config.global_every = 0;
   return std::make_unique<Llama>(context, checkpoint, std::move(config), precision);
@@ -84,7 +83,9 @@ std::unique_ptr<Decoder> load_llama(runtime::Context& context, const Checkpoint&
 std::unique_ptr<Decoder> load_qwen2(runtime::Context& context, const Checkpoint& checkpoint,
                                     Precision precision) {
   auto config = read_decoder_config(checkpoint);
-  config.qkv_bias = true;
+  if (checkpoint.config().is_object() && checkpoint.config().value("use_sliding_window", false))
+    fail("{}: use_sliding_window: is not supported for {}", checkpoint.files().config->string(),
+         config.architecture);
   return std::make_unique<Llama>(context, checkpoint, std::move(config), precision);
 }
 

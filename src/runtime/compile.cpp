@@ -24,7 +24,8 @@ int find_build_id(dl_phdr_info* info, size_t, void* result) {
       const char* data = name + ((note.n_namesz + 3) & ~3u);
       if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4) {
         auto& text = *static_cast<std::string*>(result);
-        for (uint32_t k = 0; k < note.n_descsz; ++k) text += fmt::format("{:02x}", static_cast<unsigned char>(data[k]));
+        for (uint32_t k = 0; k < note.n_descsz; ++k)
+          text += fmt::format("{:02x}", static_cast<unsigned char>(data[k]));
         return 1;
       }
       at = data + ((note.n_descsz + 3) & ~3u);
@@ -55,7 +56,8 @@ ProgramSource compile(ir::Kernel kernel) {
   ProgramSource source;
   source.entry = kernel.name;
   for (const auto& p : kernel.parameters)
-    source.parameters.push_back({p.name, static_cast<ParameterInfo::Kind>(p.kind), static_cast<uint32_t>(p.bytes())});
+    source.parameters.push_back(
+        {p.name, static_cast<ParameterInfo::Kind>(p.kind), static_cast<uint32_t>(p.bytes())});
   for (size_t i = 0; i < 3; ++i) {
     source.threads[i] = static_cast<uint32_t>(kernel.threads[i]);
     source.cluster[i] = static_cast<uint32_t>(kernel.cluster[i]);

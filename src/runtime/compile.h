@@ -9,7 +9,8 @@
 
 namespace rose::runtime {
 
-/// Runs the passes and the verifier and generates code. Throws ir::IrError or codegen errors with source lines.
+/// Runs the passes and the verifier and generates code. Throws ir::IrError or codegen errors with source
+/// lines.
 ProgramSource compile(ir::Kernel kernel);
 
 /// The target that kernels for a device are recorded for.

@@ -15,14 +15,33 @@ using Put = std::function<void(const Val&)>;
 TEST(Control, IfAndElse) {
   EXPECT_THAT(computed([](Block&, const Put& put) {
                 Var x(s32, 5), y(s32, 0);
-                IF (x > 3) { y = 1; } ELSE { y = 2; }
+                IF (x > 3) {
+                  y = 1;
+                }
+                ELSE { y = 2; }
                 put(y);
-                IF (x > 30) { y = 3; } ELSE { IF (x > 4) { y = 4; } ELSE { y = 5; } }
+                IF (x > 30) {
+                  y = 3;
+                }
+                ELSE {
+                  IF (x > 4) {
+                    y = 4;
+                  }
+                  ELSE { y = 5; }
+                }
                 put(y);
-                IF (x == 5) { x = 6; IF (x == 6) { y = 7; } ELSE { y = 8; } }
+                IF (x == 5) {
+                  x = 6;
+                  IF (x == 6) {
+                    y = 7;
+                  }
+                  ELSE { y = 8; }
+                }
                 put(y);
                 Var flag(pred, false);
-                IF (flag) { y = 100; }
+                IF (flag) {
+                  y = 100;
+                }
                 put(y);
               }),
               ElementsAre(1, 4, 7, 7));
@@ -33,13 +52,20 @@ TEST(Control, ForCountsInTheTypeOfItsBounds) {
     EXPECT_THAT(computed([&](Block&, const Put& put) {
                   Var sum(type, 0), turns(type, 0);
                   Val low(Var(type, 3)), high(Var(type, 10));
-                  FOR (i, low, high) { EXPECT_EQ(i.type(), type); sum += i; }
+                  FOR (i, low, high) {
+                    EXPECT_EQ(i.type(), type);
+                    sum += i;
+                  }
                   put(sum);
-                  FOR (i, 0, high) { sum += i; }
+                  FOR (i, 0, high) {
+                    sum += i;
+                  }
                   put(sum);
-                  FOR_STEP (i, low, 20, 7) { sum += i, turns += 1; }
+                  FOR_STEP(i, low, 20, 7) { sum += i, turns += 1; }
                   put(sum), put(turns);
-                  FOR (i, high, low) { sum += i; }  // empty
+                  FOR (i, high, low) {
+                    sum += i;
+                  }  // empty
                   put(sum);
                 }),
                 ElementsAre(42, 87, 87 + 3 + 10 + 17, 3, 117));
@@ -49,11 +75,17 @@ TEST(Control, ForCountsInTheTypeOfItsBounds) {
 TEST(Control, BoundsCompareInTheirOwnSign) {
   EXPECT_THAT(computed([](Block&, const Put& put) {
                 Var turns(s32, 0);
-                FOR (i, -3, 3) { turns += 1; }
+                FOR (i, -3, 3) {
+                  turns += 1;
+                }
                 put(turns);
-                FOR (i, literal(u32, 0xfffffff0u), literal(u32, 0xfffffff4u)) { turns += 1; }
+                FOR (i, literal(u32, 0xfffffff0u), literal(u32, 0xfffffff4u)) {
+                  turns += 1;
+                }
                 put(turns);
-                FOR (i, literal(s32, -8), literal(s32, 8), 3) { turns += to(s32, i); }  // -8 -5 -2 1 4 7
+                FOR (i, literal(s32, -8), literal(s32, 8), 3) {
+                  turns += to(s32, i);
+                }  // -8 -5 -2 1 4 7
                 put(turns);
               }),
               ElementsAre(6, 10, 7));
@@ -62,7 +94,9 @@ TEST(Control, BoundsCompareInTheirOwnSign) {
 TEST(Control, BoundsAndStepAreReadOnce) {
   EXPECT_THAT(computed([](Block&, const Put& put) {
                 Var n(s32, 4), step(s32, 1), turns(s32, 0);
-                FOR (i, literal(s32, 0), n, step) { n += 1, step += 1, turns += 1; }
+                FOR (i, literal(s32, 0), n, step) {
+                  n += 1, step += 1, turns += 1;
+                }
                 put(turns), put(n), put(step);
               }),
               ElementsAre(4, 8, 5));
@@ -71,14 +105,24 @@ TEST(Control, BoundsAndStepAreReadOnce) {
 TEST(Control, WhileReadsItsConditionBeforeEachTurn) {
   EXPECT_THAT(computed([](Block&, const Put& put) {
                 Var x(s32, 1), turns(s32, 0);
-                WHILE (x < 100) { x *= 3, turns += 1; }
+                WHILE (x < 100) {
+                  x *= 3, turns += 1;
+                }
                 put(x), put(turns);
-                WHILE (x < 100) { turns += 1; }
+                WHILE (x < 100) {
+                  turns += 1;
+                }
                 put(turns);
                 Var go(pred, true);
-                WHILE (go) { turns += 1; go = turns < 10; }
+                WHILE (go) {
+                  turns += 1;
+                  go = turns < 10;
+                }
                 put(turns);
-                WHILE (literal(pred, true)) { turns += 1; BREAK_IF (turns == 50); }
+                WHILE (literal(pred, true)) {
+                  turns += 1;
+                  BREAK_IF(turns == 50);
+                }
                 put(turns);
               }),
               ElementsAre(243, 5, 5, 10, 50));
@@ -93,10 +137,15 @@ TEST(Control, BreakAndContinueLeaveTheInnermostLoop) {
   EXPECT_THAT(computed([](Block&, const Put& put) {
                 Var sum(s64, 0), after(s64, 0);
                 FOR (i, 0, 6) {
-                  BREAK_IF (i == 3);
+                  BREAK_IF(i == 3);
                   FOR (j, 0, 6) {
-                    IF (j == 2) { CONTINUE; }
-                    IF (j == 4) { BREAK; } ELSE { sum += 10 * i; }
+                    IF (j == 2) {
+                      CONTINUE;
+                    }
+                    IF (j == 4) {
+                      BREAK;
+                    }
+                    ELSE { sum += 10 * i; }
                     sum += j;
                   }
                   after += 1;
@@ -105,7 +154,9 @@ TEST(Control, BreakAndContinueLeaveTheInnermostLoop) {
                 Var count(s64, 0), turns(s64, 0);
                 WHILE (turns < 10) {
                   turns += 1;
-                  IF ((turns & 1) == 0) { CONTINUE; }
+                  IF ((turns & 1) == 0) {
+                    CONTINUE;
+                  }
                   count += 1;
                 }
                 put(count);
@@ -118,7 +169,9 @@ TEST(Control, ReturnEndsTheKernel) {
     Val limit = block.scalar("limit", s32);
     Tensor out = block.output("out", s32, shape(8));
     FOR (i, literal(s32, 0), 8) {
-      IF (i == limit) { return_from_kernel(); }
+      IF (i == limit) {
+        return_from_kernel();
+      }
       store_at(out, i, i);
     }
   });
@@ -133,22 +186,35 @@ TEST(Control, HostLoopsUnrollAndHostIfsDecide) {
     for (int i = 0; i < 10; ++i)
       if (i % 2) x += i;
     bool loops = false;
-    if (loops) FOR (i, 0, 3) { x += 1; } else x = 5;  // the else belongs to the host's if
+    if (loops)
+      FOR (i, 0, 3) {
+        x += 1;
+      }
+    else
+      x = 5;  // the else belongs to the host's if
   });
   EXPECT_EQ(ir::instruction_count(k.body), 1 + 5 * 2 + 1);
 }
 
 TEST(Control, KnownBoundsEnterTheLoopAtOnce) {
   auto entered = [](auto begin, auto end) {
-    return record("k", x86(), [&](Block&) { FOR (i, begin, end) {} }).body.back().loop->entered;
+    return record("k", x86(),
+                  [&](Block&) {
+                    FOR (i, begin, end) {
+                    }
+                  })
+        .body.back()
+        .loop->entered;
   };
   EXPECT_TRUE(entered(0, 3));
   EXPECT_FALSE(entered(3, 3));
   EXPECT_FALSE(entered(4, 3));
 }
 
-// A mistake of the host inside a recorded block; `offset` lines below the call stands the block that must be named.
-void expect_error(const std::string& message, int offset, const std::function<void(Block&)>& body, Location l = Location::current()) {
+// A mistake of the host inside a recorded block; `offset` lines below the call stands the block that must be
+// named.
+void expect_error(const std::string& message, int offset, const std::function<void(Block&)>& body,
+                  Location l = Location::current()) {
   auto line = fmt::format("tests/dsl/control_test.cpp:{}: ", static_cast<int>(l.line()) + offset);
   EXPECT_THAT(error_of(x86(), body), AllOf(HasSubstr(line), HasSubstr(message)));
 }
@@ -169,7 +235,14 @@ TEST(ControlErrors, HostJumpsOutOfRecordedBlocks) {
 }
 
 TEST(ControlErrors, ExceptionsOfTheHostPassThrough) {
-  EXPECT_THROW(record("k", x86(), [](Block&) { FOR (i, 0, 3) { IF (i == 1) { throw std::out_of_range("mine"); } } }),
+  EXPECT_THROW(record("k", x86(),
+                      [](Block&) {
+                        FOR (i, 0, 3) {
+                          IF (i == 1) {
+                            throw std::out_of_range("mine");
+                          }
+                        }
+                      }),
                std::out_of_range);
   Program after(x86(), [](Block&) {});  // recording works again
 }
@@ -203,7 +276,9 @@ TEST(ControlErrors, ValuesDoNotLeaveTheirBlock) {
                        [](Block& block) {
                          Tensor out = block.output("out", s64, shape(1));
                          Val inner, yes = Val(Var(s64, 1)) == 1;
-                         IF (yes) { inner = Val(Var(s64, 4)) * 3; }
+                         IF (yes) {
+                           inner = Val(Var(s64, 4)) * 3;
+                         }
                          store_at(out, 0, inner);
                        }),
               HasSubstr("control_test.cpp"));

@@ -1,4 +1,5 @@
-// Rows in fragments, run on this machine: every length up to 300, each memory type, each operation, each vector width.
+// Rows in fragments, run on this machine: every length up to 300, each memory type, each operation, each
+// vector width.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,11 +22,13 @@ struct Row {
   Type type;
   std::vector<uint8_t> bytes;
 
-  Row(Type t, int64_t n) : type(t), bytes(static_cast<size_t>(n * t.bits() / 8 + 64), 0xcd) {}  // 64 bytes behind must stay
+  Row(Type t, int64_t n)
+      : type(t), bytes(static_cast<size_t>(n * t.bits() / 8 + 64), 0xcd) {}  // 64 bytes behind must stay
   size_t width() const { return static_cast<size_t>(type.bits() / 8); }
   void* data() { return bytes.data(); }
   void set(int64_t i, double value) {
-    uint64_t bits = type.is_integer() ? ir::constant(type, static_cast<int64_t>(value)).bits : ir::bits_of(type, value);
+    uint64_t bits =
+        type.is_integer() ? ir::constant(type, static_cast<int64_t>(value)).bits : ir::bits_of(type, value);
     std::memcpy(bytes.data() + static_cast<size_t>(i) * width(), &bits, width());
   }
   double operator[](int64_t i) const {
@@ -34,7 +37,8 @@ struct Row {
     return type.is_integer() ? static_cast<double>(ir::constant_int(o)) : ir::constant_float(o);
   }
   bool untouched_after(int64_t n) const {
-    return std::all_of(bytes.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(n) * width()), bytes.end(), [](uint8_t b) { return b == 0xcd; });
+    return std::all_of(bytes.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(n) * width()), bytes.end(),
+                       [](uint8_t b) { return b == 0xcd; });
   }
 };
 
@@ -59,24 +63,29 @@ TEST(Fragments, EveryLengthOnX86) {
   for (const Target& target : x86_targets()) {
     for (int64_t n : lengths()) {
       Program p({.target = target}, [&](Block& block) {
-        Tensor x = block.input("x", f32, shape(n)), out = block.output("out", f32, shape(n)), sums = block.output("sums", f32, shape(4));
+        Tensor x = block.input("x", f32, shape(n)), out = block.output("out", f32, shape(n)),
+               sums = block.output("sums", f32, shape(4));
         auto lanes = row_layout(block, row_group(block, literal(s64, 1)), n, 4);
         Frag v = load(x, lanes);
         auto [sum, squares] = row_sums(block, v, v * v);
         Frag kept = keep(block, v * 2.0);
-        store_at(sums, 0, sum), store_at(sums, 1, squares), store_at(sums, 2, row_max(block, v)), store_at(sums, 3, row_sum(block, kept));
-        Frag index = map_index(v, [](Val value, Val first) { return to(f32, lane_numbers(s64, value.lanes()) + first); });
+        store_at(sums, 0, sum), store_at(sums, 1, squares), store_at(sums, 2, row_max(block, v)),
+            store_at(sums, 3, row_sum(block, kept));
+        Frag index = map_index(
+            v, [](Val value, Val first) { return to(f32, lane_numbers(s64, value.lanes()) + first); });
         store(out, (kept - v) + index * sum);
       });
       Row x = numbered(f32, n), out(f32, n), sums(f32, 4);
       p(x.data(), out.data(), sums.data());
       double sum = 0, squares = 0, most = -1e9;
-      for (int64_t i = 0; i < n; ++i) sum += small(i), squares += small(i) * small(i), most = std::max(most, small(i));
+      for (int64_t i = 0; i < n; ++i)
+        sum += small(i), squares += small(i) * small(i), most = std::max(most, small(i));
       ASSERT_EQ(sums[0], sum) << n << " " << ir::to_string(target);
       ASSERT_EQ(sums[1], squares) << n;
       ASSERT_EQ(sums[2], most) << n;
       ASSERT_EQ(sums[3], 2 * sum) << n;
-      for (int64_t i = 0; i < n; ++i) ASSERT_EQ(out[i], small(i) + static_cast<double>(i) * sum) << i << " of " << n;
+      for (int64_t i = 0; i < n; ++i)
+        ASSERT_EQ(out[i], small(i) + static_cast<double>(i) * sum) << i << " of " << n;
       ASSERT_TRUE(out.untouched_after(n) && sums.untouched_after(4)) << n;
     }
   }
@@ -98,7 +107,8 @@ TEST(Fragments, EveryMemoryTypeInPlace) {
           double in = type == u8 && small(i) < 0 ? small(i) + 256 : small(i);
           Row& out = x;
           out.type = type;
-          ASSERT_EQ(out[i], std::min(std::abs(in) + 1, type == u8 ? 255.0 : 1e9)) << ir::to_string(type) << " " << i << " of " << n;
+          ASSERT_EQ(out[i], std::min(std::abs(in) + 1, type == u8 ? 255.0 : 1e9))
+              << ir::to_string(type) << " " << i << " of " << n;
         }
         ASSERT_TRUE(x.untouched_after(n)) << ir::to_string(type) << " " << n;
       }
@@ -109,13 +119,15 @@ TEST(Fragments, EveryMemoryTypeInPlace) {
 TEST(Fragments, NarrowIntegersSaturate) {
   constexpr int64_t n = 9;
   Program p(x86(), [&](Block& block) {
-    Tensor x = block.input("x", f32, shape(n)), s = block.output("s", s8, shape(n)), u = block.output("u", u8, shape(n));
+    Tensor x = block.input("x", f32, shape(n)), s = block.output("s", s8, shape(n)),
+           u = block.output("u", u8, shape(n));
     auto lanes = row_layout(block, row_group(block, literal(s64, 1)), n, 4);
     Frag v = load(x, lanes);
     store(s, v), store(u, v);
   });
   const double in[n] = {1.5, 2.5, -0.5, 127.4, 127.6, 300, -128.4, -1000, 255.5};
-  const double as_s8[n] = {2, 2, 0, 127, 127, 127, -128, -128, 127}, as_u8[n] = {2, 2, 0, 127, 128, 255, 0, 0, 255};
+  const double as_s8[n] = {2, 2, 0, 127, 127, 127, -128, -128, 127},
+               as_u8[n] = {2, 2, 0, 127, 128, 255, 0, 0, 255};
   Row x(f32, n), s(s8, n), u(u8, n);
   for (int i = 0; i < n; ++i) x.set(i, in[i]);
   p(x.data(), s.data(), u.data());
@@ -139,7 +151,8 @@ TEST(Fragments, DeinterleaveAndBackInPlace) {
         p(x.data());
         for (int64_t i = 0; i < half; ++i) {
           ASSERT_EQ(x[2 * i], 2 * small(2 * i + 1)) << ir::to_string(type) << " " << i << " of " << half;
-          ASSERT_EQ(x[2 * i + 1], small(2 * i) - small(2 * i + 1)) << ir::to_string(type) << " " << i << " of " << half;
+          ASSERT_EQ(x[2 * i + 1], small(2 * i) - small(2 * i + 1))
+              << ir::to_string(type) << " " << i << " of " << half;
         }
         ASSERT_TRUE(x.untouched_after(2 * half));
       }
@@ -158,10 +171,12 @@ TEST(Fragments, RowsOfAMatrixAndOfThreeDimensions) {
   });
   const int64_t rows = 4, stride = 3 * n + 5;
   Row x = numbered(f32, rows * stride), out(f32, rows * n);
-  for (int64_t r = 0; r < rows; ++r) p.run({Program::word(x.data()), uint64_t(rows), uint64_t(stride), Program::word(out.data())}, r);
+  for (int64_t r = 0; r < rows; ++r)
+    p.run({Program::word(x.data()), uint64_t(rows), uint64_t(stride), Program::word(out.data())}, r);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = 0; i < n; ++i)
-      ASSERT_EQ(out[r * n + i], small(r * stride + i) + small(r * stride + n + i) * small(r * stride + 2 * n + i));
+      ASSERT_EQ(out[r * n + i],
+                small(r * stride + i) + small(r * stride + n + i) * small(r * stride + 2 * n + i));
 }
 
 TEST(Fragments, StoreTogetherReadsBeforeItWrites) {
@@ -188,7 +203,9 @@ TEST(Fragments, ReductionsInLoops) {
   Program p(x86(), [&](Block& block) {
     Tensor x = block.input("x", f32, shape(rows, n)), out = block.output("out", f32, shape(rows));
     auto lanes = row_layout(block, row_group(block, literal(s64, 1)), n, 4);
-    FOR (r, 0, rows) { store_at(out, r, row_sum(block, load(x(r), lanes))); }
+    FOR (r, 0, rows) {
+      store_at(out, r, row_sum(block, load(x(r), lanes)));
+    }
   });
   Row x = numbered(f32, rows * n), out(f32, rows);
   p(x.data(), out.data());
@@ -219,12 +236,17 @@ TEST(Fragments, SumOfRowsWithInfinityAndNan) {
 }
 
 // A mistake on the line of its call.
-void expect_error(const std::string& message, const std::function<void(Block&)>& body, Location l = Location::current()) {
-  EXPECT_THAT(error_of(x86(), body), AllOf(HasSubstr(fmt::format("tests/dsl/fragment_test.cpp:{}: ", l.line())), HasSubstr(message)));
+void expect_error(const std::string& message, const std::function<void(Block&)>& body,
+                  Location l = Location::current()) {
+  EXPECT_THAT(
+      error_of(x86(), body),
+      AllOf(HasSubstr(fmt::format("tests/dsl/fragment_test.cpp:{}: ", l.line())), HasSubstr(message)));
 }
 
 TEST(FragmentErrors, NameTheLine) {
-  auto lanes_of = [](Block& block, int64_t n) { return row_layout(block, row_group(block, literal(s64, 1)), n, 4); };
+  auto lanes_of = [](Block& block, int64_t n) {
+    return row_layout(block, row_group(block, literal(s64, 1)), n, 4);
+  };
   auto x_of = [](Block& block, int64_t n) { return block.inout("x", f32, shape(n)); };
   // clang-format off: each mistake on the line of its call
   expect_error("stored to since", [&](Block& b) { Tensor x = x_of(b, 64); Frag v = load(x, lanes_of(b, 64)); store(x, v); row_sum(b, v); });
@@ -240,13 +262,15 @@ TEST(FragmentErrors, NameTheLine) {
 }
 
 TEST(FragmentErrors, KeepAllowsWhatStoresForbid) {
-  EXPECT_EQ(error_of(x86(), [](Block& block) {
-    Tensor x = block.inout("x", f32, shape(100));
-    auto lanes = row_layout(block, row_group(block, literal(s64, 1)), 100, 4);
-    Frag v = keep(block, load(x, lanes));
-    store(x, v), store(x, v * 2.0);
-    row_sum(block, v);
-  }), "");
+  EXPECT_EQ(error_of(x86(),
+                     [](Block& block) {
+                       Tensor x = block.inout("x", f32, shape(100));
+                       auto lanes = row_layout(block, row_group(block, literal(s64, 1)), 100, 4);
+                       Frag v = keep(block, load(x, lanes));
+                       store(x, v), store(x, v * 2.0);
+                       row_sum(block, v);
+                     }),
+            "");
 }
 
 }  // namespace

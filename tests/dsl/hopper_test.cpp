@@ -21,7 +21,8 @@ void expect_assembles(ir::Kernel kernel, const std::string& what) {
   std::string ptx = codegen::ptx::emit(kernel);
   auto result = test::assemble(ptx, "sm_90a", true);
   EXPECT_TRUE(result.ok) << what << "\n" << result.log << ptx;
-  EXPECT_THAT(result.log, HasSubstr(" 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads")) << what;
+  EXPECT_THAT(result.log, HasSubstr(" 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"))
+      << what;
   EXPECT_EQ(result.log.find("warning"), std::string::npos) << what << "\n" << result.log;
 }
 
@@ -33,7 +34,8 @@ ir::Kernel row_kernel(int threads, int group_size, const std::vector<int64_t>& l
     for (size_t k = 0; k < lengths.size(); ++k) {
       int64_t n = lengths[k];
       auto name = [&](const char* letter) { return fmt::format("{}{}", letter, k); };
-      Tensor x = block.input(name("x"), type, shape(dynamic("rows"), n)), out = block.output(name("out"), type, shape(dynamic("rows"), n));
+      Tensor x = block.input(name("x"), type, shape(dynamic("rows"), n)),
+             out = block.output(name("out"), type, shape(dynamic("rows"), n));
       Tensor wide = block.output(name("wide"), f32, shape(dynamic("rows"), n));
       auto lanes = row_layout(block, group, n, 4);
       Frag v = to(f32, load(x(group.row), lanes));
@@ -48,8 +50,10 @@ ir::Kernel row_kernel(int threads, int group_size, const std::vector<int64_t>& l
 TEST(HopperRows, AssembleForEveryGroupAndType) {
   for (int group : {8, 16, 32, 0})
     for (Type type : {f32, bf16, f16, e4m3, s8}) {
-      if (group != 32 && group != 0 && type != bf16 && type != s8) continue;  // the group does not change conversions
-      expect_assembles(row_kernel(128, group, {1, 3, 8, 30, 64, 100, 257, 1024}, type), fmt::format("groups of {}, {}", group, ir::to_string(type)));
+      if (group != 32 && group != 0 && type != bf16 && type != s8)
+        continue;  // the group does not change conversions
+      expect_assembles(row_kernel(128, group, {1, 3, 8, 30, 64, 100, 257, 1024}, type),
+                       fmt::format("groups of {}, {}", group, ir::to_string(type)));
     }
 }
 
@@ -64,14 +68,17 @@ TEST(HopperRows, LongRowsAreStreamedAndKept) {
 TEST(HopperRows, DeinterleaveInPlace) {
   for (Type type : {f32, bf16, f16})
     for (int group : {8, 32}) {
-      expect_assembles(record("halves", hopper(128), [&](Block& block) {
-        auto rows = row_group(block, block.dimension("rows"), group);
-        for (int64_t half : {2, 16, 64, 96}) {
-          Tensor x = block.inout(fmt::format("x{}", half), type, shape(dynamic("rows"), 2 * half));
-          auto [even, odd] = deinterleave(x(rows.row), row_layout(block, rows, half, 4));
-          store_interleaved(x(rows.row), odd, even + odd);
-        }
-      }), fmt::format("{} in groups of {}", ir::to_string(type), group));
+      expect_assembles(
+          record("halves", hopper(128),
+                 [&](Block& block) {
+                   auto rows = row_group(block, block.dimension("rows"), group);
+                   for (int64_t half : {2, 16, 64, 96}) {
+                     Tensor x = block.inout(fmt::format("x{}", half), type, shape(dynamic("rows"), 2 * half));
+                     auto [even, odd] = deinterleave(x(rows.row), row_layout(block, rows, half, 4));
+                     store_interleaved(x(rows.row), odd, even + odd);
+                   }
+                 }),
+          fmt::format("{} in groups of {}", ir::to_string(type), group));
     }
 }
 
@@ -99,11 +106,19 @@ struct Promises {
 void pipeline_kernel(Block& block, const Promises& promised) {
   Val map = block.tensor_map("map");
   constexpr int kStages = 3;
-  Tensor sA = block.shared("sA", bf16, shape(kStages, 128, 64), 1024), sB = block.shared("sB", bf16, shape(kStages, 128, 64), 1024);
-  Pipeline pipe(block, {.name = "tiles", .stages = kStages, .bytes = promised.bytes, .consumers = promised.consumers, .cluster = promised.cluster,
-                        .producer_role = promised.producer, .consumer_role = promised.consumer,
+  Tensor sA = block.shared("sA", bf16, shape(kStages, 128, 64), 1024),
+         sB = block.shared("sB", bf16, shape(kStages, 128, 64), 1024);
+  Pipeline pipe(block, {.name = "tiles",
+                        .stages = kStages,
+                        .bytes = promised.bytes,
+                        .consumers = promised.consumers,
+                        .cluster = promised.cluster,
+                        .producer_role = promised.producer,
+                        .consumer_role = promised.consumer,
                         .copies = {{"a", promised.copied_a, 1, 1}, {"b", promised.copied_b, 1, 1}}});
-  IF (block.thread32() == 0) { pipe.init(); }
+  IF (block.thread32() == 0) {
+    pipe.init();
+  }
   sync_setup(block);
   auto produce = [&](const Val&) {
     IF ((uniform_warp(block) == 0) & elected()) {
@@ -121,7 +136,9 @@ void pipeline_kernel(Block& block, const Promises& promised) {
     Val leader = (block.thread32() & 127u) == 0;
     FOR (k, literal(u32, 0), 10) {
       pipe.wait(state);
-      IF (leader) { pipe.release(state.stage); }
+      IF (leader) {
+        pipe.release(state.stage);
+      }
       state.advance(kStages);
     }
   };
@@ -144,11 +161,15 @@ TEST(HopperPipeline, KeepsItsPromises) {
 }
 
 TEST(HopperPipeline, BrokenPromisesShowTheArithmetic) {
-  EXPECT_THAT(pipeline_error([](Promises& p) { p.bytes += 1024; }),
-              AllOf(HasSubstr("hopper_test.cpp"), HasSubstr("tiles.full"), HasSubstr("33792"), HasSubstr("32768")));
-  EXPECT_THAT(pipeline_error([](Promises& p) { p.copied_b /= 2; }), AllOf(HasSubstr("tiles.full"), HasSubstr("32768"), HasSubstr("24576")));
-  EXPECT_THAT(pipeline_error([](Promises& p) { p.consumer = "reader"; }), AllOf(HasSubstr("reader"), HasSubstr("hopper_test.cpp")));
-  EXPECT_THAT(pipeline_error([](Promises& p) { p.threads = 256; }), HasSubstr("the roles take 256 threads, the block has 384"));
+  EXPECT_THAT(
+      pipeline_error([](Promises& p) { p.bytes += 1024; }),
+      AllOf(HasSubstr("hopper_test.cpp"), HasSubstr("tiles.full"), HasSubstr("33792"), HasSubstr("32768")));
+  EXPECT_THAT(pipeline_error([](Promises& p) { p.copied_b /= 2; }),
+              AllOf(HasSubstr("tiles.full"), HasSubstr("32768"), HasSubstr("24576")));
+  EXPECT_THAT(pipeline_error([](Promises& p) { p.consumer = "reader"; }),
+              AllOf(HasSubstr("reader"), HasSubstr("hopper_test.cpp")));
+  EXPECT_THAT(pipeline_error([](Promises& p) { p.threads = 256; }),
+              HasSubstr("the roles take 256 threads, the block has 384"));
 }
 
 }  // namespace

@@ -32,11 +32,13 @@ void Program::run(std::vector<uint64_t> arguments, int64_t block) {
   arguments.insert(arguments.end(), {static_cast<uint64_t>(block) + 1, 1, 1});  // the grid
   void* scratch = scratch_.data();
   size_t space = scratch_.size();
-  std::align(static_cast<size_t>(kernel_.shared_alignment), static_cast<size_t>(kernel_.shared_bytes), scratch, space);
+  std::align(static_cast<size_t>(kernel_.shared_alignment), static_cast<size_t>(kernel_.shared_bytes),
+             scratch, space);
   loaded_.entry()(arguments.data(), block, 0, 0, scratch);
 }
 
-std::vector<int64_t> computed(const std::function<void(Block&, const std::function<void(const Val&)>&)>& body) {
+std::vector<int64_t> computed(
+    const std::function<void(Block&, const std::function<void(const Val&)>&)>& body) {
   constexpr int64_t kMost = 256;
   int64_t count = 0;
   Program program(x86(), [&](Block& block) {

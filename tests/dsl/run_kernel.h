@@ -24,7 +24,8 @@ std::string error_of(const Launch& launch, const std::function<void(Block&)>& bo
 class Program {
  public:
   explicit Program(ir::Kernel kernel);
-  Program(const Launch& launch, const std::function<void(Block&)>& body) : Program(record("test", launch, body)) {}
+  Program(const Launch& launch, const std::function<void(Block&)>& body)
+      : Program(record("test", launch, body)) {}
 
   // Runs one block. Arguments are pointers and numbers, in the order of the parameters.
   template <class... T>
@@ -48,8 +49,9 @@ class Program {
   std::vector<std::byte> scratch_;
 };
 
-// The numbers that `body` stores in `out`, one for each call of `put`: the shortest way to ask what a few recorded
-// lines compute.
-std::vector<int64_t> computed(const std::function<void(Block& block, const std::function<void(const Val&)>& put)>& body);
+// The numbers that `body` stores in `out`, one for each call of `put`: the shortest way to ask what a few
+// recorded lines compute.
+std::vector<int64_t> computed(
+    const std::function<void(Block& block, const std::function<void(const Val&)>& put)>& body);
 
 }  // namespace rose::dsl::testing

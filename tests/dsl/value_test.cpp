@@ -1,4 +1,5 @@
-// The rules of recorded values: snapshots, variables, literals, types, and errors that name the kernel's line.
+// The rules of recorded values: snapshots, variables, literals, types, and errors that name the kernel's
+// line.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,12 +21,13 @@ static_assert(!std::is_constructible_v<bool, Val>);
 static_assert(!std::is_constructible_v<bool, Var>);
 static_assert(!std::is_convertible_v<Val, int>);
 template <class A, class B>
-concept LogicalAnd = requires(A a, B b) { a && b; };
+concept LogicalAnd = requires(A a, B b) { a&& b; };
 template <class A, class B>
 concept LogicalOr = requires(A a, B b) { a || b; };
 template <class A>
 concept Ternary = requires(A a) { a ? 1 : 2; };
-static_assert(!LogicalAnd<Val, Val> && !LogicalOr<Val, Val> && !LogicalAnd<Val, bool> && !LogicalAnd<Var, Var>);
+static_assert(!LogicalAnd<Val, Val> && !LogicalOr<Val, Val> && !LogicalAnd<Val, bool> &&
+              !LogicalAnd<Var, Var>);
 static_assert(!Ternary<Val> && !Ternary<Var>);
 
 // A mistake on one line of a kernel, and what its message must say.
@@ -34,7 +36,9 @@ struct Mistake {
   std::function<void(Block&)> body;
   std::string line;
   Mistake(std::string m, std::function<void(Block&)> b, Location l = Location::current())
-      : message(std::move(m)), body(std::move(b)), line(fmt::format("tests/dsl/value_test.cpp:{}: ", l.line())) {}
+      : message(std::move(m)),
+        body(std::move(b)),
+        line(fmt::format("tests/dsl/value_test.cpp:{}: ", l.line())) {}
 };
 
 TEST(Values, SnapshotsKeepWhatTheyWere) {
@@ -64,8 +68,14 @@ TEST(Values, CopiesOfVariablesAreNewVariables) {
 }
 
 TEST(Values, ParametersOfFunctionsAreWhatCppSays) {
-  auto by_value = [](Var v) { v += 1; return Val(v); };
-  auto by_reference = [](Var& v) { v += 1; return Val(v); };
+  auto by_value = [](Var v) {
+    v += 1;
+    return Val(v);
+  };
+  auto by_reference = [](Var& v) {
+    v += 1;
+    return Val(v);
+  };
   EXPECT_THAT(computed([&](Block&, const Put& put) {
                 Var x(s32, 1);
                 put(by_value(x)), put(x);
@@ -99,12 +109,14 @@ TEST(Values, LiteralsTakeTheTypeOfTheOtherOperand) {
 TEST(Values, ArithmeticOfIntegers) {
   EXPECT_THAT(computed([](Block&, const Put& put) {
                 Var a(s32, -7), b(u32, 0xfffffff0u), shift(u32, 4);
-                put(a / 2), put(a % 3), put(a >> 1), put(-a), put(abs(a)), put(~a), put(min(a, 3)), put(max(a, 3));
+                put(a / 2), put(a % 3), put(a >> 1), put(-a), put(abs(a)), put(~a), put(min(a, 3)),
+                    put(max(a, 3));
                 put(b >> 4), put(b >> shift), put(b << shift), put(b + 0x20u), put((a ^ 5) & 0xff);
-                put(a * 3), put(fma(a, 2, 1)), put(to(s16, a * 10000)), put(to(u16, b)), put(100 / a), put(shift << 31);
+                put(a * 3), put(fma(a, 2, 1)), put(to(s16, a * 10000)), put(to(u16, b)), put(100 / a),
+                    put(shift << 31);
               }),
-              ElementsAre(-3, -1, -4, 7, 7, 6, -7, 3, 0x0fffffff, 0x0fffffff, 0xffffff00, 0x10, (-7 ^ 5) & 0xff, -21,
-                          -13, static_cast<int16_t>(-70000), 0xfff0, -14, 0));
+              ElementsAre(-3, -1, -4, 7, 7, 6, -7, 3, 0x0fffffff, 0x0fffffff, 0xffffff00, 0x10,
+                          (-7 ^ 5) & 0xff, -21, -13, static_cast<int16_t>(-70000), 0xfff0, -14, 0));
 }
 
 TEST(Values, PredicatesAndSelect) {
@@ -157,7 +169,9 @@ TEST(Values, ErrorsNameTheLineOfTheKernel) {
 }
 
 TEST(Values, VariablesAreSetBeforeTheyAreRead) {
-  EXPECT_THAT(error_of(x86(), [](Block& block) { store_at(block.output("out", s32, shape(1)), 0, Var(s32)); }), HasSubstr("value_test.cpp"));
+  EXPECT_THAT(
+      error_of(x86(), [](Block& block) { store_at(block.output("out", s32, shape(1)), 0, Var(s32)); }),
+      HasSubstr("value_test.cpp"));
 }
 
 TEST(Values, EveryInstructionCarriesItsLine) {
@@ -166,21 +180,27 @@ TEST(Values, EveryInstructionCarriesItsLine) {
     first = __LINE__;
     Tensor out = block.output("out", s32, shape(4));
     Var x(s32, 1);
-    FOR (i, 0, 4) { x += to(s32, i); }
+    FOR (i, 0, 4) {
+      x += to(s32, i);
+    }
     x *= 3;
     x = Val(x) + 4;
     x = 5;
-    IF (!(x == 5)) { x = x + 1; }
+    IF (!(x == 5)) {
+      x = x + 1;
+    }
     store_at(out, 0, x);
     last = __LINE__;
   });
   int found = 0;
   std::function<void(const ir::Block&)> check = [&](const ir::Block& block) {
     for (const ir::Statement& s : block) {
-      if (s.kind == ir::Statement::Kind::kInstruction && s.instruction.row->semantic != ir::Semantic::kParameter) {
+      if (s.kind == ir::Statement::Kind::kInstruction &&
+          s.instruction.row->semantic != ir::Semantic::kParameter) {
         ++found;
         EXPECT_THAT(s.where.file, HasSubstr("value_test.cpp")) << ir::to_string(s.instruction, k);
-        EXPECT_TRUE(first < s.where.line && s.where.line < last) << ir::to_string(s.instruction, k) << " at line " << s.where.line;
+        EXPECT_TRUE(first < s.where.line && s.where.line < last)
+            << ir::to_string(s.instruction, k) << " at line " << s.where.line;
       }
       if (s.loop) check(s.loop->test), check(s.loop->body), check(s.loop->step);
       if (s.branch) check(s.branch->then);
@@ -194,12 +214,18 @@ TEST(Recording, NothingIsRecordedOutsideOfAKernel) {
   EXPECT_THROW(Var(s32, 1), IrError);
   EXPECT_THROW(literal(s32, 1) + literal(s32, 2), IrError);
   EXPECT_THROW(op("bar.sync", Type{}, {0}), IrError);
-  EXPECT_THROW({ IF (literal(pred, true)) {} }, IrError);
-  EXPECT_THROW({ FOR (i, 0, 3) {} }, IrError);
+  EXPECT_THROW(
+      {
+        IF (literal(pred, true)) {
+        }
+      },
+      IrError);
+  EXPECT_THROW({FOR (i, 0, 3){}}, IrError);
   EXPECT_NO_THROW(literal(s32, 1));
   EXPECT_THROW(record("bad name", x86(), [](Block&) {}), IrError);
   EXPECT_THROW(record("k", {.target = x86().target, .threads = 2}, [](Block&) {}), IrError);
-  EXPECT_THROW(record("k", x86(), [](Block&) { throw std::runtime_error("the kernel's own"); }), std::runtime_error);
+  EXPECT_THROW(record("k", x86(), [](Block&) { throw std::runtime_error("the kernel's own"); }),
+               std::runtime_error);
   EXPECT_THROW(Builder::current(), IrError);  // also after a kernel that threw
 }
 
@@ -208,7 +234,11 @@ TEST(Recording, Nests) {
   ir::Kernel inner;
   ir::Kernel outer = record("outer", x86(), [&](Block&) {
     Var x(s32, 1);
-    inner = record("inner", x86(), [](Block&) { Var y(s32, 1); y += 1; y += 2; });
+    inner = record("inner", x86(), [](Block&) {
+      Var y(s32, 1);
+      y += 1;
+      y += 2;
+    });
     x += 1;
   });
   EXPECT_EQ(ir::instruction_count(inner.body), 5);
@@ -222,14 +252,18 @@ TEST(Recording, ThreadsRecordInParallel) {
       Var sum(s64, number);
       FOR (i, 0, 64) {
         for (int k = 0; k < number; ++k) sum += i * k;
-        IF (sum > 100) { store_at(out, i, sum); }
+        IF (sum > 100) {
+          store_at(out, i, sum);
+        }
       }
     }));
   };
   std::vector<std::string> parallel(8);
   std::vector<std::thread> threads;
   for (size_t t = 0; t < parallel.size(); ++t)
-    threads.emplace_back([&, t] { for (int turn = 0; turn < 20; ++turn) parallel[t] = recorded(static_cast<int>(t) * 3); });
+    threads.emplace_back([&, t] {
+      for (int turn = 0; turn < 20; ++turn) parallel[t] = recorded(static_cast<int>(t) * 3);
+    });
   for (auto& t : threads) t.join();
   for (size_t t = 0; t < parallel.size(); ++t) EXPECT_EQ(parallel[t], recorded(static_cast<int>(t) * 3));
 }

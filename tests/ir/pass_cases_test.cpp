@@ -88,14 +88,22 @@ TEST(Fold, IdentitiesOfIntegers) {
   EXPECT_EQ(op("and", 0), "%2");
   EXPECT_EQ(op("min", 0), "%2");
   for (const char* row : {"shl", "shr"}) {
-    EXPECT_EQ(folded(s32, [&](Case& c, const Operand& x) { return c.emit(row, s32, {x, constant(u32, int64_t{0})}); }), "%1") << row;
-    EXPECT_EQ(folded(s32, [&](Case& c, const Operand& x) { return c.emit(row, s32, {x, constant(u32, int64_t{1})}); }), "%2") << row;
+    EXPECT_EQ(folded(s32, [&](Case& c,
+                              const Operand& x) { return c.emit(row, s32, {x, constant(u32, int64_t{0})}); }),
+              "%1")
+        << row;
+    EXPECT_EQ(folded(s32, [&](Case& c,
+                              const Operand& x) { return c.emit(row, s32, {x, constant(u32, int64_t{1})}); }),
+              "%2")
+        << row;
   }
 }
 
 TEST(Fold, ConstantsOfEveryWidth) {
   auto op = [](const char* row, Type type, int64_t a, int64_t b) {
-    return folded(type, [&](Case& c, const Operand&) { return c.emit(row, type, {c.number(type, a), c.number(type, b)}); });
+    return folded(type, [&](Case& c, const Operand&) {
+      return c.emit(row, type, {c.number(type, a), c.number(type, b)});
+    });
   };
   EXPECT_EQ(op("add", u16, 65535, 2), "1");
   EXPECT_EQ(op("sub", u32, 1, 2), "4294967295");
@@ -108,7 +116,9 @@ TEST(Fold, ConstantsOfEveryWidth) {
   EXPECT_EQ(op("div", s32, 5, 0), "%2") << "left to run time";
   EXPECT_EQ(op("div", s32, -2147483648, -1), "%2") << "left to run time";
   auto shift = [](const char* row, Type type, int64_t a, int64_t count) {
-    return folded(type, [&](Case& c, const Operand&) { return c.emit(row, type, {c.number(type, a), c.number(u32, count)}); });
+    return folded(type, [&](Case& c, const Operand&) {
+      return c.emit(row, type, {c.number(type, a), c.number(u32, count)});
+    });
   };
   EXPECT_EQ(shift("shl", u16, 0x8001, 1), "2");
   EXPECT_EQ(shift("shl", u32, 1, 32), "0");
@@ -116,15 +126,28 @@ TEST(Fold, ConstantsOfEveryWidth) {
   EXPECT_EQ(shift("shr", s32, -8, 1), "-4");
   EXPECT_EQ(shift("shr", s32, -8, 40), "-1");
   EXPECT_EQ(shift("shr", u16, 0x8000, 200), "0");
-  EXPECT_EQ(folded(s32, [](Case& c, const Operand&) { return c.emit("mul.wide.s32", {}, {c.number(s32, -2), c.number(s32, 1 << 30)}); }), "-2147483648");
-  EXPECT_EQ(folded(s32, [](Case& c, const Operand&) { return c.emit("cvt.s64.s32", {}, {c.number(s32, -5)}); }), "-5");
-  EXPECT_EQ(folded(s32, [](Case& c, const Operand&) { return c.emit("cvt.u64.u32", {}, {c.number(u32, 0xfffffffb)}); }), "4294967291");
-  EXPECT_EQ(folded(s32, [](Case& c, const Operand&) { return c.emit("cvt.s16.u64", {}, {c.number(u64, 0x18000)}); }), "-32768");
+  EXPECT_EQ(folded(s32,
+                   [](Case& c, const Operand&) {
+                     return c.emit("mul.wide.s32", {}, {c.number(s32, -2), c.number(s32, 1 << 30)});
+                   }),
+            "-2147483648");
+  EXPECT_EQ(
+      folded(s32, [](Case& c, const Operand&) { return c.emit("cvt.s64.s32", {}, {c.number(s32, -5)}); }),
+      "-5");
+  EXPECT_EQ(
+      folded(s32,
+             [](Case& c, const Operand&) { return c.emit("cvt.u64.u32", {}, {c.number(u32, 0xfffffffb)}); }),
+      "4294967291");
+  EXPECT_EQ(folded(s32, [](Case& c,
+                           const Operand&) { return c.emit("cvt.s16.u64", {}, {c.number(u64, 0x18000)}); }),
+            "-32768");
 }
 
 TEST(Fold, LeavesFloatsAlone) {
   const Operand zero = constant(f32, 0.0), minus_zero = constant(f32, -0.0), one = constant(f32, 1.0);
-  auto op = [](const char* row, const Operand& a) { return folded(f32, [&](Case& c, const Operand& x) { return c.emit(row, f32, {x, a}); }); };
+  auto op = [](const char* row, const Operand& a) {
+    return folded(f32, [&](Case& c, const Operand& x) { return c.emit(row, f32, {x, a}); });
+  };
   EXPECT_EQ(op("add", zero), "%2") << "-0 + 0 is +0";
   EXPECT_EQ(op("add", minus_zero), "%2");
   EXPECT_EQ(op("sub", zero), "%2");
@@ -139,11 +162,13 @@ TEST(Fold, LeavesFloatsAlone) {
   c.store(c.emit("add", f32, {sum, constant(f32, 2.0)}));
   EXPECT_THAT(c.after(fold_constants), HasSubstr("add f32 %2, 2"));
   // Bits of a float constant are an integer's.
-  EXPECT_EQ(folded(s32, [&](Case& k, const Operand&) { return k.emit("bitcast", u32, {one}); }), "1065353216");
+  EXPECT_EQ(folded(s32, [&](Case& k, const Operand&) { return k.emit("bitcast", u32, {one}); }),
+            "1065353216");
   // The back end keeps what fold kept: -0 + 0 is +0.
   Case bits;
   bits.store(bits.emit("add", f32, {bits.scalar(f32), zero}));
-  fold_constants(bits.kernel), merge_common_expressions(bits.kernel), reduce_strength(bits.kernel), remove_dead_code(bits.kernel);
+  fold_constants(bits.kernel), merge_common_expressions(bits.kernel), reduce_strength(bits.kernel),
+      remove_dead_code(bits.kernel);
   EXPECT_EQ(bits.run(0x80000000u)[0], 0u);
 }
 
@@ -226,7 +251,9 @@ TEST(Merge, KnowsWhatDominates) {
     Case c;
     Operand x = c.scalar(s32);
     c.store(twice(c, x));
-    c.branch(c.compare(Comparison::kGt, x, c.number(s32, 0)), [&] { c.store(twice(c, x)); }, [&] { c.store(twice(c, x)); });
+    c.branch(
+        c.compare(Comparison::kGt, x, c.number(s32, 0)), [&] { c.store(twice(c, x)); },
+        [&] { c.store(twice(c, x)); });
     Operand v = c.variable(s32);
     c.assign(v, c.number(s32, 0));
     c.while_([&] { return c.compare(Comparison::kLt, v, twice(c, x)); }, [&] { c.assign(v, twice(c, x)); });
@@ -235,7 +262,9 @@ TEST(Merge, KnowsWhatDominates) {
   {  // both branches and behind them: none dominates another
     Case c;
     Operand x = c.scalar(s32);
-    c.branch(c.compare(Comparison::kGt, x, c.number(s32, 0)), [&] { c.store(twice(c, x)); }, [&] { c.store(twice(c, x)); });
+    c.branch(
+        c.compare(Comparison::kGt, x, c.number(s32, 0)), [&] { c.store(twice(c, x)); },
+        [&] { c.store(twice(c, x)); });
     c.store(twice(c, x));
     EXPECT_EQ(additions(c), 3);
   }
@@ -268,8 +297,10 @@ TEST(Merge, KeepsDifferentThingsApart) {
   Operand again = c.emit("ld.global", s32, {c.buffer}, {16});  // memory has changed
   c.store(low), c.store(again);
   c.store(c.emit("sub", s32, {x, first})), c.store(c.emit("sub", s32, {first, x}));
-  c.store(c.emit("selp", s32, {x, first, c.emit("setp", s32, {x, first}, {2})})), c.store(c.emit("cvt.s64.s32", {}, {x}));
-  c.store(c.emit("shr", s32, {x, c.number(u32, 1)})), c.store(c.emit("shr", u32, {c.emit("bitcast", u32, {x}), c.number(u32, 1)}));
+  c.store(c.emit("selp", s32, {x, first, c.emit("setp", s32, {x, first}, {2})})),
+      c.store(c.emit("cvt.s64.s32", {}, {x}));
+  c.store(c.emit("shr", s32, {x, c.number(u32, 1)})),
+      c.store(c.emit("shr", u32, {c.emit("bitcast", u32, {x}), c.number(u32, 1)}));
   auto before = c.run(static_cast<uint32_t>(-5));
   c.after(merge_common_expressions);
   EXPECT_EQ(c.run(static_cast<uint32_t>(-5)), before);
@@ -282,7 +313,7 @@ TEST(Dead, DropsWhatNobodyReads) {
   c.loop(3, [&] {
     Operand chain = c.emit("mul.lo", s32, {x, x});
     chain = c.emit("add", s32, {chain, x});
-    c.assign(unread, chain);                                    // a variable that only collects
+    c.assign(unread, chain);  // a variable that only collects
     c.emit("ld.global", s32, {c.buffer}, {0});
     c.assign(v, c.emit("add", s32, {v, c.number(s32, 1)}));
     c.branch(c.compare(Comparison::kGt, v, x), [&] { c.emit("neg", s32, {v}); });
@@ -318,10 +349,12 @@ TEST(Strength, PowersOfTwo) {
 }
 
 // for (i = 3; i != last; i += step) { store; body(i) } with a counter of the type.
-void count(Case& c, Type type, int64_t turns, int64_t step, const std::function<void(const Operand& i, const Operand& counter)>& body) {
+void count(Case& c, Type type, int64_t turns, int64_t step,
+           const std::function<void(const Operand& i, const Operand& counter)>& body) {
   Operand counter = c.variable(type), last = {kNoReg, type, constant(type, 3 + turns * step).bits};
   c.assign(counter, c.number(type, 3));
-  c.while_([&] { return c.compare(Comparison::kNe, counter, last); }, [&] { body(c.emit("mov", type, {counter}), counter); });
+  c.while_([&] { return c.compare(Comparison::kNe, counter, last); },
+           [&] { body(c.emit("mov", type, {counter}), counter); });
   c.blocks.push_back(&(c.blocks.empty() ? c.kernel.body : *c.blocks.back()).back().loop->step);
   c.assign(counter, c.emit("add", type, {counter, c.number(type, step)}));
   c.blocks.pop_back();
@@ -334,7 +367,8 @@ TEST(Strength, ProductsOfCountersBecomeSums) {
       Operand total = c.variable(s64);
       c.assign(total, c.number(s64, 0));
       count(c, s64, 9, step, [&](const Operand& i, const Operand&) {
-        c.branch(c.compare(Comparison::kEq, i, c.number(s64, 3 + 2 * step)), [&] { c.jump(Statement::Kind::kContinue); });
+        c.branch(c.compare(Comparison::kEq, i, c.number(s64, 3 + 2 * step)),
+                 [&] { c.jump(Statement::Kind::kContinue); });
         Operand product = c.emit("mul.lo", s64, {i, c.number(s64, factor)});
         c.assign(total, c.emit("xor", s64, {c.emit("mul.lo", s64, {total, c.number(s64, 31)}), product}));
         count(c, s64, 4, 2, [&](const Operand& j, const Operand&) {
@@ -359,16 +393,23 @@ TEST(Strength, LeavesOtherLoopsAlone) {
     reduce_strength(c.kernel);
     return to_string(c.kernel) == before;
   };
-  auto product = [](Case& c, const Operand& i) { c.store(c.emit("mul.lo", i.type, {i, Case::number(i.type, 3)})); };
-  EXPECT_FALSE(unchanged([&](Case& c) { count(c, s64, 4, 1, [&](const Operand& i, const Operand&) { product(c, i); }); }));
-  EXPECT_TRUE(unchanged([&](Case& c) { count(c, s32, 4, 1, [&](const Operand& i, const Operand&) { product(c, i); }); }));
+  auto product = [](Case& c, const Operand& i) {
+    c.store(c.emit("mul.lo", i.type, {i, Case::number(i.type, 3)}));
+  };
+  EXPECT_FALSE(unchanged(
+      [&](Case& c) { count(c, s64, 4, 1, [&](const Operand& i, const Operand&) { product(c, i); }); }));
+  EXPECT_TRUE(unchanged(
+      [&](Case& c) { count(c, s32, 4, 1, [&](const Operand& i, const Operand&) { product(c, i); }); }));
   EXPECT_TRUE(unchanged([&](Case& c) {  // the body moves the counter itself
-    count(c, s64, 4, 1, [&](const Operand& i, const Operand& counter) { product(c, i), c.assign(counter, c.emit("add", s64, {counter, Case::number(s64, 1)})); });
+    count(c, s64, 4, 1, [&](const Operand& i, const Operand& counter) {
+      product(c, i), c.assign(counter, c.emit("add", s64, {counter, Case::number(s64, 1)}));
+    });
   }));
   EXPECT_TRUE(unchanged([&](Case& c) {  // … or a block inside of it
     count(c, s64, 4, 1, [&](const Operand& i, const Operand& counter) {
       product(c, i);
-      c.branch(c.compare(Comparison::kEq, i, Case::number(s64, 4)), [&] { c.assign(counter, Case::number(s64, 5)); });
+      c.branch(c.compare(Comparison::kEq, i, Case::number(s64, 4)),
+               [&] { c.assign(counter, Case::number(s64, 5)); });
     });
   }));
   EXPECT_TRUE(unchanged([&](Case& c) {  // sums of rounded numbers are no products
@@ -386,8 +427,14 @@ TEST(Optimize, TellsOfEachPassInOrder) {
   Case c;
   c.store(c.scalar(s32));
   std::vector<std::string> names;
-  optimize(c.kernel, [](const char* name, const Kernel&, void* user) { static_cast<std::vector<std::string>*>(user)->push_back(name); }, &names);
-  EXPECT_THAT(names, ::testing::ElementsAre("fold", "merge", "strength", "fold again", "merge again", "dead code"));
+  optimize(
+      c.kernel,
+      [](const char* name, const Kernel&, void* user) {
+        static_cast<std::vector<std::string>*>(user)->push_back(name);
+      },
+      &names);
+  EXPECT_THAT(names,
+              ::testing::ElementsAre("fold", "merge", "strength", "fold again", "merge again", "dead code"));
 }
 
 }  // namespace

@@ -23,7 +23,13 @@ struct Memory {
     std::mt19937_64 random(seed);
     for (auto& b : bytes) b = static_cast<uint8_t>(random());
     // Parameters, then the grid.
-    arguments = {reinterpret_cast<uint64_t>(bytes.data()), static_cast<uint32_t>(random()), random(), 0x40490fdb, 1, 1, 1};
+    arguments = {reinterpret_cast<uint64_t>(bytes.data()),
+                 static_cast<uint32_t>(random()),
+                 random(),
+                 0x40490fdb,
+                 1,
+                 1,
+                 1};
   }
 };
 
@@ -55,15 +61,19 @@ TEST(RandomKernels, EachPassKeepsEveryBit) {
     for (const Pass& pass : passes()) {
       Kernel last = kernel;
       pass.run(kernel);
-      ASSERT_NO_THROW(verify(kernel)) << "seed " << seed << " after " << pass.name << "\n" << to_string(kernel);
+      ASSERT_NO_THROW(verify(kernel)) << "seed " << seed << " after " << pass.name << "\n"
+                                      << to_string(kernel);
       if (interpreted(kernel, seed) != expected) {
         ++wrong;
-        ADD_FAILURE() << "seed " << seed << ": '" << pass.name << "' made of\n" << to_string(last) << "\n" << to_string(kernel);
+        ADD_FAILURE() << "seed " << seed << ": '" << pass.name << "' made of\n"
+                      << to_string(last) << "\n"
+                      << to_string(kernel);
         break;
       }
       Kernel twice = kernel;
       pass.run(twice);
-      ASSERT_EQ(to_string(twice), to_string(kernel)) << "seed " << seed << ": '" << pass.name << "' finds more the second time";
+      ASSERT_EQ(to_string(twice), to_string(kernel))
+          << "seed " << seed << ": '" << pass.name << "' finds more the second time";
     }
     after += instruction_count(kernel.body);
   }
@@ -73,12 +83,16 @@ TEST(RandomKernels, EachPassKeepsEveryBit) {
 TEST(RandomKernels, MachineCodeAgreesBeforeAndAfter) {
   auto start = std::chrono::steady_clock::now();
   int kernels = 0;
-  for (uint64_t seed = 10000; kernels < 2000 && std::chrono::steady_clock::now() - start < std::chrono::seconds(10); ++seed, ++kernels) {
+  for (uint64_t seed = 10000;
+       kernels < 2000 && std::chrono::steady_clock::now() - start < std::chrono::seconds(10);
+       ++seed, ++kernels) {
     Kernel kernel = random_kernel(seed, plain());
     const Bytes expected = interpreted(kernel, seed);
-    ASSERT_EQ(executed(kernel, seed), expected) << "seed " << seed << ", before the passes\n" << to_string(kernel);
+    ASSERT_EQ(executed(kernel, seed), expected) << "seed " << seed << ", before the passes\n"
+                                                << to_string(kernel);
     optimize(kernel);
-    ASSERT_EQ(executed(kernel, seed), expected) << "seed " << seed << ", after the passes\n" << to_string(kernel);
+    ASSERT_EQ(executed(kernel, seed), expected) << "seed " << seed << ", after the passes\n"
+                                                << to_string(kernel);
   }
   RecordProperty("kernels", kernels);
   EXPECT_GE(kernels, 100);

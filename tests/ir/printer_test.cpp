@@ -9,7 +9,9 @@ namespace {
 TEST(Printer, OneKernelWithEverything) {
   test::HandKernel h(256);
   h.kernel.cluster = {2, 1, 1};
-  h.kernel.parameters = {{"x", Parameter::Kind::kPointer, bf16}, {"count", Parameter::Kind::kScalar, s32}, {"map", Parameter::Kind::kTensorMap, {}}};
+  h.kernel.parameters = {{"x", Parameter::Kind::kPointer, bf16},
+                         {"count", Parameter::Kind::kScalar, s32},
+                         {"map", Parameter::Kind::kTensorMap, {}}};
   Operand x = h.emit("parameter", u64, {}, {0}), count = h.emit("parameter", s32, {}, {1});
   Operand sum = h.variable(f32);
   h.assign(sum, constant(f32, -0.5));
@@ -21,7 +23,8 @@ TEST(Printer, OneKernelWithEverything) {
   h.append("st.global", f32, {}, {x, sum}, {16});
   h.kernel.body.back().instruction.guard = {positive.reg, true};
   h.role("copy", 128, 128, [&] { h.leave(); });
-  EXPECT_EQ(to_string(h.kernel), R"(kernel hand for sm_90a, 256 threads, clusters of 2, 4096 bytes of shared memory
+  EXPECT_EQ(to_string(h.kernel),
+            R"(kernel hand for sm_90a, 256 threads, clusters of 2, 4096 bytes of shared memory
   parameter x: pointer to bf16
   parameter count: s32
   parameter map: tensor map
@@ -60,7 +63,8 @@ TEST(Printer, WithoutLinesAndWithLargeNumbers) {
   i.row = &operation("add"), i.type = s64, i.results = {k.new_register(s64)};
   i.operands = {constant(s64, INT64_MIN), constant(s64, int64_t{-1})};
   EXPECT_EQ(to_string(i, k), "%0 = add s64 -9223372036854775808, -1");
-  i.row = &operation("selp"), i.operands = {constant(s64, int64_t{1}), constant(s64, int64_t{2}), constant(pred, int64_t{1})};
+  i.row = &operation("selp"),
+  i.operands = {constant(s64, int64_t{1}), constant(s64, int64_t{2}), constant(pred, int64_t{1})};
   EXPECT_EQ(to_string(i, k), "%0 = selp s64 1, 2, true");
   k.body.push_back(Statement(i));
   EXPECT_EQ(to_string(k), "kernel bare for x86:baseline, 1 threads\n  %0 = selp s64 1, 2, true\n");

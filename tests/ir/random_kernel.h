@@ -1,5 +1,5 @@
-// Random kernels for the passes: every seed gives a kernel that the verifier accepts, that ends, and that stays within
-// its memory.
+// Random kernels for the passes: every seed gives a kernel that the verifier accepts, that ends, and that
+// stays within its memory.
 #pragma once
 
 #include "hand_kernel.h"

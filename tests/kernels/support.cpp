@@ -62,16 +62,17 @@ runtime::Buffer poisoned(ir::Type dtype, int64_t count) {
   return buffer;
 }
 
-void expect_close(const std::vector<double>& got, const std::vector<double>& want, double absolute, double relative,
-                  const std::string& what) {
+void expect_close(const std::vector<double>& got, const std::vector<double>& want, double absolute,
+                  double relative, const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
   int misses = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     double allowed = absolute + relative * std::abs(want[i]);
     if (std::abs(got[i] - want[i]) <= allowed) continue;
     if (++misses <= 5)
-      ADD_FAILURE() << fmt::format("{}: element {} is {:.9g}, should be {:.9g}; the difference {:.3g} is above {:.3g}", what, i,
-                                   got[i], want[i], std::abs(got[i] - want[i]), allowed);
+      ADD_FAILURE() << fmt::format(
+          "{}: element {} is {:.9g}, should be {:.9g}; the difference {:.3g} is above {:.3g}", what, i,
+          got[i], want[i], std::abs(got[i] - want[i]), allowed);
   }
   EXPECT_EQ(misses, 0) << what << ": " << misses << " of " << got.size() << " elements";
 }

@@ -17,15 +17,17 @@ inline runtime::Stream& test_stream() { return test_context().stream(); }
 inline bool on_gpu() { return test_context().properties().kind == runtime::DeviceProperties::Kind::kCuda; }
 
 // Values uniform in [low, high), each rounded to dtype.
-std::vector<double> random_values(ir::Type dtype, int64_t count, uint64_t seed, double low = -1, double high = 1);
+std::vector<double> random_values(ir::Type dtype, int64_t count, uint64_t seed, double low = -1,
+                                  double high = 1);
 
 runtime::Buffer upload(ir::Type dtype, const std::vector<double>& values);
 std::vector<double> download(ir::Type dtype, runtime::DevicePointer from, int64_t count);
 // Memory filled with a pattern that is NaN in every floating-point type, so that unwritten outputs show.
 runtime::Buffer poisoned(ir::Type dtype, int64_t count);
 
-// Every |got - want| must be at most absolute + relative * |want|; NaN never passes. Names the first few misses.
-void expect_close(const std::vector<double>& got, const std::vector<double>& want, double absolute, double relative,
-                  const std::string& what);
+// Every |got - want| must be at most absolute + relative * |want|; NaN never passes. Names the first few
+// misses.
+void expect_close(const std::vector<double>& got, const std::vector<double>& want, double absolute,
+                  double relative, const std::string& what);
 
 }  // namespace rose::kernels

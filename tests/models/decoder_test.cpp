@@ -157,6 +157,31 @@ TEST_P(Decoders, SafetensorsMatchThePlainForwardPass) {
 INSTANTIATE_TEST_SUITE_P(All, Decoders, testing::Values("llama", "mistral", "qwen2", "qwen3", "gemma3_text"),
                          [](const auto& info) { return std::string(info.param); });
 
+TEST(LlamaDecoders, TakeBiasesWhereverACheckpointHasThem) {
+  TemporaryFolder folder;
+  auto t = tiny("llama");
+  t.qkv_bias = t.all_biases = true;
+  t.tensors.clear(), t.randomise(9);
+  check(t, t.write_folder(folder.path() / "model"), "llama with biases");
+}
+
+// What newer versions of transformers write instead of rope_theta and sliding_window_pattern.
+TEST(GemmaDecoders, ReadRopeParametersAndLayerTypes) {
+  TemporaryFolder folder;
+  auto t = tiny("gemma3_text");
+  auto path = t.write_folder(folder.path() / "model");
+  auto config = read_json(path / "config.json");
+  for (const char* key : {"rope_theta", "rope_local_base_freq", "sliding_window_pattern"}) config.erase(key);
+  config["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention", "full_attention"};
+  config["rope_parameters"] = {{"full_attention", {{"rope_theta", 1e6}, {"rope_type", "default"}}},
+                               {"sliding_attention", {{"rope_theta", 10000.0}, {"rope_type", "default"}}}};
+  std::ofstream(path / "config.json") << config.dump();
+  check(t, path, "gemma3 in new words");
+  config["layer_types"] = {"full_attention", "sliding_attention", "sliding_attention", "full_attention"};
+  std::ofstream(path / "config.json") << config.dump();
+  EXPECT_THROW(load_decoder(context(), Checkpoint::open(path), Precision::kExact), ModelError);
+}
+
 TEST(GgufDecoders, MatchThePlainForwardPass) {
   for (const char* type : {"llama", "qwen2", "qwen3"})
     for (auto format : {weights::Format::kF32, weights::Format::kQ8_0, weights::Format::kQ4_1}) {

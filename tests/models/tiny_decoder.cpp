@@ -80,6 +80,10 @@ void TinyDecoder::randomise(uint64_t seed) {
           vector(in("self_attn.k_proj.bias"), kv_heads * head_dim, 0);
       vector(in("self_attn.v_proj.bias"), kv_heads * head_dim, 0);
     }
+    if (all_biases) {
+      vector(in("self_attn.o_proj.bias"), hidden, 0), vector(in("mlp.gate_proj.bias"), intermediate, 0);
+      vector(in("mlp.up_proj.bias"), intermediate, 0), vector(in("mlp.down_proj.bias"), hidden, 0);
+    }
     if (qk_norm)
       vector(in("self_attn.q_norm.weight"), head_dim, norm),
           vector(in("self_attn.k_norm.weight"), head_dim, norm);

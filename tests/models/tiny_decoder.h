@@ -18,7 +18,7 @@ struct TinyDecoder {
   int64_t layers = 2, hidden = 64, intermediate = 96, q_heads = 4, kv_heads = 2, head_dim = 16, vocab = 101;
   int64_t window = 0, global_every = 0;  // as DecoderConfig
   double rope_base = 10000, local_rope_base = 10000, epsilon = 1e-5;
-  bool qkv_bias = false, qk_norm = false, tied = true;
+  bool qkv_bias = false, all_biases = false, qk_norm = false, tied = true;
 
   bool gemma() const { return type == "gemma3_text"; }
 

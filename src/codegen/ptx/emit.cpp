@@ -53,8 +53,10 @@ class Emitter {
     for (size_t i = 0; i < kernel_.parameters.size(); ++i) {
       const auto& p = kernel_.parameters[i];
       out_ += i ? ",\n\t" : "\n\t";
-      if (p.kind == ir::Parameter::Kind::kTensorMap) out_ += fmt::format(".param .align 64 .b8 {}[128]", text_.parameter(i));
-      else out_ += fmt::format(".param .b{} {}", p.bytes() * 8, text_.parameter(i));
+      if (p.kind == ir::Parameter::Kind::kTensorMap)
+        out_ += fmt::format(".param .align 64 .b8 {}[128]", text_.parameter(i));
+      else
+        out_ += fmt::format(".param .b{} {}", p.bytes() * 8, text_.parameter(i));
     }
     auto [x, y, z] = kernel_.threads;
     out_ += fmt::format(")\n.maxntid {}, {}, {}\n", x, y, z);
@@ -75,12 +77,24 @@ class Emitter {
     for (const auto& s : block) {
       mark_line(s.where);
       switch (s.kind) {
-        case Statement::Kind::kInstruction: print(s.instruction); break;
-        case Statement::Kind::kIf: print_if(*s.branch, loop); break;
-        case Statement::Kind::kLoop: print_loop(*s.loop); break;
-        case Statement::Kind::kBreak: line("bra LEAVE{};", loop.number); break;
-        case Statement::Kind::kContinue: line("bra NEXT{};", loop.number); break;
-        case Statement::Kind::kReturn: line("ret;"); break;
+        case Statement::Kind::kInstruction:
+          print(s.instruction);
+          break;
+        case Statement::Kind::kIf:
+          print_if(*s.branch, loop);
+          break;
+        case Statement::Kind::kLoop:
+          print_loop(*s.loop);
+          break;
+        case Statement::Kind::kBreak:
+          line("bra LEAVE{};", loop.number);
+          break;
+        case Statement::Kind::kContinue:
+          line("bra NEXT{};", loop.number);
+          break;
+        case Statement::Kind::kReturn:
+          line("ret;");
+          break;
       }
     }
   }
@@ -98,7 +112,8 @@ class Emitter {
   }
 
   void print_if(const ir::If& branch, LoopLabels loop) {
-    if (branch.condition.is_constant()) return print_block(branch.condition.bits ? branch.then : branch.otherwise, loop);
+    if (branch.condition.is_constant())
+      return print_block(branch.condition.bits ? branch.then : branch.otherwise, loop);
     int label = labels_++;
     bool has_else = !branch.otherwise.empty();
     line("@!{} bra {}{};", text_.reg(branch.condition.reg), has_else ? "ELSE" : "END", label);
@@ -123,8 +138,10 @@ class Emitter {
     out_ += fmt::format("NEXT{}:\n", labels.number);
     print_block(loop.step, labels);
     print_block(loop.test, labels);
-    if (endless) line("bra LOOP{};", labels.number);
-    else line("@{} bra LOOP{};", text_.reg(loop.condition.reg), labels.number);
+    if (endless)
+      line("bra LOOP{};", labels.number);
+    else
+      line("@{} bra LOOP{};", text_.reg(loop.condition.reg), labels.number);
     out_ += fmt::format("LEAVE{}:\n", labels.number);
   }
 
@@ -140,7 +157,8 @@ class Emitter {
 }  // namespace
 
 std::string emit(const Kernel& kernel, const Options& options) {
-  if (!kernel.target.is_gpu()) throw ir::IrError("kernel '" + kernel.name + "' was recorded for x86; PTX needs a GPU target");
+  if (!kernel.target.is_gpu())
+    throw ir::IrError("kernel '" + kernel.name + "' was recorded for x86; PTX needs a GPU target");
   return Emitter(kernel, options).run();
 }
 

@@ -21,15 +21,17 @@ RegisterClass class_of(Type type) {
   if (bits <= 32) return kBits32;
   if (bits <= 64) return kBits64;
   if (bits <= 128) return kBits128;
-  throw ir::IrError(fmt::format("a {} value does not fit in a PTX register (at most 128 bits)", ir::to_string(type)));
+  throw ir::IrError(
+      fmt::format("a {} value does not fit in a PTX register (at most 128 bits)", ir::to_string(type)));
 }
 
 std::string bit_type(Type type) { return type.is_pred() ? "pred" : fmt::format("b{}", type.bits()); }
 
-constexpr const char* kSpecials[] = {"%tid.x", "%tid.y", "%tid.z", "%ctaid.x", "%ctaid.y", "%ctaid.z", "%nctaid.x",
-                                     "%nctaid.y", "%nctaid.z", "%ntid.x", "%laneid", "%warpid", "%cluster_ctarank",
-                                     "%cluster_nctarank", "%smid", "%clock64", "%globaltimer", "%clusterid.x",
-                                     "%nclusterid.x"};
+constexpr const char* kSpecials[] = {
+    "%tid.x",   "%tid.y",       "%tid.z",           "%ctaid.x",          "%ctaid.y",
+    "%ctaid.z", "%nctaid.x",    "%nctaid.y",        "%nctaid.z",         "%ntid.x",
+    "%laneid",  "%warpid",      "%cluster_ctarank", "%cluster_nctarank", "%smid",
+    "%clock64", "%globaltimer", "%clusterid.x",     "%nclusterid.x"};
 
 std::string comparison(ir::Comparison c, Type type) {
   constexpr const char* kNames[] = {"eq", "ne", "lt", "le", "gt", "ge"};
@@ -51,7 +53,9 @@ std::string InstructionText::reg(ir::Reg reg) const {
   return kPrefix[class_of(kernel_.registers[reg].type)] + std::to_string(numbers_[reg]);
 }
 
-std::string InstructionText::parameter(size_t index) const { return "param_" + kernel_.parameters[index].name; }
+std::string InstructionText::parameter(size_t index) const {
+  return "param_" + kernel_.parameters[index].name;
+}
 
 std::string InstructionText::register_declarations() const {
   std::string text;
@@ -77,7 +81,8 @@ std::string InstructionText::operand(const ir::Operand& operand) const {
 std::string InstructionText::format(const ir::Instruction& i) const {
   const auto& row = *i.row;
   if (row.minimum_version(kernel_.target) == 0)
-    throw ir::IrError(fmt::format("'{}' does not exist on {}", row.name, ir::to_string(kernel_.target)), i.where);
+    throw ir::IrError(fmt::format("'{}' does not exist on {}", row.name, ir::to_string(kernel_.target)),
+                      i.where);
 
   using enum ir::Semantic;
   if (row.semantic == kParameter) {
@@ -87,7 +92,8 @@ std::string InstructionText::format(const ir::Instruction& i) const {
     return fmt::format("ld.param.{} {}, [{}];", bit_type(i.type), reg(i.results[0]), parameter(index));
   }
   if (row.semantic == kSharedBase) return fmt::format("mov.u32 {}, shared_memory;", reg(i.results[0]));
-  if (row.semantic == kMove && i.type.is_pred() && i.operands[0].is_constant())  // predicates have no constants
+  if (row.semantic == kMove && i.type.is_pred() &&
+      i.operands[0].is_constant())  // predicates have no constants
     return fmt::format("setp.{}.u32 {}, 0, 0;", i.operands[0].bits ? "eq" : "ne", reg(i.results[0]));
   // 8-bit values travel in 16-bit registers; there is no mov.b8.
   if ((row.semantic == kMove || row.semantic == kBitcast) && i.type.bits() == 8)
@@ -114,28 +120,57 @@ std::string InstructionText::expand(const ir::Instruction& i, std::string_view t
 
   for (size_t at = 0; at < text.size();) {
     char c = text[at++];
-    if (c == '%' && at < text.size() && text[at] == '%') { out += '%', ++at; continue; }
-    if (c != '$') { out += c; continue; }
+    if (c == '%' && at < text.size() && text[at] == '%') {
+      out += '%', ++at;
+      continue;
+    }
+    if (c != '$') {
+      out += c;
+      continue;
+    }
     char kind = text[at];
-    if (kind >= '0' && kind <= '9') { out += operand_name(number(at)); continue; }
+    if (kind >= '0' && kind <= '9') {
+      out += operand_name(number(at));
+      continue;
+    }
     ++at;
     switch (kind) {
-      case 'r': out += result_name(number(at)); break;
-      case 't': out += ir::to_string(i.type); break;
-      case 'b': out += bit_type(i.type); break;
-      case 'a': fmt::format_to(put, "{}", i.attributes.at(number(at))); break;
-      case 'c': out += comparison(static_cast<ir::Comparison>(i.attributes.at(number(at))), i.type); break;
-      case 'S': out += kSpecials[i.attributes.at(0)]; break;
-      case 'R': list(0, i.results.size(), result_name); break;
-      case 'O': list(0, i.operands.size(), operand_name); break;
-      case 'v': out += vector_suffix(i.results.size()); break;
+      case 'r':
+        out += result_name(number(at));
+        break;
+      case 't':
+        out += ir::to_string(i.type);
+        break;
+      case 'b':
+        out += bit_type(i.type);
+        break;
+      case 'a':
+        fmt::format_to(put, "{}", i.attributes.at(number(at)));
+        break;
+      case 'c':
+        out += comparison(static_cast<ir::Comparison>(i.attributes.at(number(at))), i.type);
+        break;
+      case 'S':
+        out += kSpecials[i.attributes.at(0)];
+        break;
+      case 'R':
+        list(0, i.results.size(), result_name);
+        break;
+      case 'O':
+        list(0, i.operands.size(), operand_name);
+        break;
+      case 'v':
+        out += vector_suffix(i.results.size());
+        break;
       case 'o': {  // stores: the operands that the text lists as $[n:]
         auto open = text.find("$[", at);
         size_t position = open + 2, first = number(position);
         out += vector_suffix(i.operands.size() - first);
         break;
       }
-      case '+': if (auto n = i.attributes.at(number(at)); n != 0) fmt::format_to(put, "+{}", n); break;  // PTX writes r+-8
+      case '+':
+        if (auto n = i.attributes.at(number(at)); n != 0) fmt::format_to(put, "+{}", n);
+        break;  // PTX writes r+-8
       case '[': {
         size_t first = number(at), last = i.operands.size();
         ++at;  // ':'
@@ -144,7 +179,8 @@ std::string InstructionText::expand(const ir::Instruction& i, std::string_view t
         list(first, last, operand_name);
         break;
       }
-      default: throw ir::IrError(fmt::format("row '{}': '${}' is not part of the text format", i.row->name, kind));
+      default:
+        throw ir::IrError(fmt::format("row '{}': '${}' is not part of the text format", i.row->name, kind));
     }
   }
   return out;

@@ -1,4 +1,5 @@
-// The text of one instruction: expands a row's mini-format (ir/operation.h) with register names and constants.
+// The text of one instruction: expands a row's mini-format (ir/operation.h) with register names and
+// constants.
 #pragma once
 
 #include <string>

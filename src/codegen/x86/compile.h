@@ -26,7 +26,8 @@
 //   - ex2, lg2 and tanh are within 2 ulp (lg2 takes subnormal numbers as zero, ex2 may return zero for them);
 //   rcp,
 //     rsqrt and sqrt are exact operations; sin and cos are within 2e-7 for |x| up to 1e6.
-//   - comparisons with NaN are as in C++: kNe is true, every other one false. min and max return the operand that is
+//   - comparisons with NaN are as in C++: kNe is true, every other one false. min and max return the operand
+//   that is
 //     not NaN.
 //   - integer division by zero does not trap; its result has no meaning. Shifts by the width or more behave
 //   as in PTX.

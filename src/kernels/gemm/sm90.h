@@ -11,7 +11,7 @@ struct GemmSm90Spec {
   int tile_n = 256;            // columns of a block's tile: a multiple of 64 up to 256
   int stages = 4;              // of 64 elements along K
   int cluster = 2;             // blocks that share each tile of b: 1 or 2
-  int group = 8;               // tiles along M that are walked before the next column of tiles, for the L2 cache
+  int group = 8;  // tiles along M that are walked before the next column of tiles, for the L2 cache
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of a, b and out: bf16 or f16");
@@ -33,9 +33,10 @@ class GemmSm90 {
 
   // One product with its tensor maps encoded once; launching it again costs one driver call.
   // a: [m, k], b: [n, k], out: [m, n], each contiguous and 16-byte aligned.
-  runtime::PreparedLaunch prepare(runtime::DevicePointer a, runtime::DevicePointer b, runtime::DevicePointer out, int64_t m) const;
-  void operator()(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer b, runtime::DevicePointer out,
-                  int64_t m) const {
+  runtime::PreparedLaunch prepare(runtime::DevicePointer a, runtime::DevicePointer b,
+                                  runtime::DevicePointer out, int64_t m) const;
+  void operator()(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer b,
+                  runtime::DevicePointer out, int64_t m) const {
     stream.launch(prepare(a, b, out, m));
   }
 

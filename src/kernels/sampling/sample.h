@@ -68,7 +68,7 @@ class Sample {
     runtime::DevicePointer settings;  // SampleSettings [rows]
     runtime::DevicePointer counts;  // int32 [count rows, vocab], with penalties: how often the output has the
                                     // token, plus kInPrompt
-    runtime::DevicePointer bias;  // f32 [bias rows (at least one), vocab], with bias
+    runtime::DevicePointer bias;    // f32 [bias rows (at least one), vocab], with bias
     runtime::DevicePointer
         workspace;                    // f32 [rows, vocab], with penalties or bias: logits after steps 1 and 2
     runtime::DevicePointer tokens;    // int32 [rows]

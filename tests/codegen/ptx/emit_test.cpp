@@ -21,14 +21,17 @@ struct Writer {
     kernel.target = parse_target(target);
     kernel.threads = {64, 1, 1};
   }
-  Operand emit(const char* row, Type type, Type result, std::vector<Operand> operands, std::vector<int64_t> attributes = {}, int line = 0) {
+  Operand emit(const char* row, Type type, Type result, std::vector<Operand> operands,
+               std::vector<int64_t> attributes = {}, int line = 0) {
     Operand r{kernel.new_register(result), result, 0};
     append(row, type, {r.reg}, std::move(operands), std::move(attributes), line);
     return r;
   }
-  void append(const char* row, Type type, std::vector<Reg> results, std::vector<Operand> operands, std::vector<int64_t> attributes = {}, int line = 0) {
+  void append(const char* row, Type type, std::vector<Reg> results, std::vector<Operand> operands,
+              std::vector<int64_t> attributes = {}, int line = 0) {
     Instruction i;
-    i.row = &operation(row), i.type = type, i.results = std::move(results), i.operands = std::move(operands), i.attributes = std::move(attributes);
+    i.row = &operation(row), i.type = type, i.results = std::move(results), i.operands = std::move(operands),
+    i.attributes = std::move(attributes);
     if (line) i.where = {"kernel.cpp", line};
     block->push_back(Statement(std::move(i)));
   }
@@ -38,7 +41,9 @@ struct Writer {
     return emit("parameter", held, held, {}, {static_cast<int64_t>(kernel.parameters.size()) - 1});
   }
   Operand thread() { return emit("special", {}, u32, {}, {static_cast<int64_t>(Special::kThreadX)}); }
-  Operand less(const Operand& a, int64_t b) { return emit("setp", a.type, pred, {a, constant(a.type, b)}, {static_cast<int64_t>(Comparison::kLt)}); }
+  Operand less(const Operand& a, int64_t b) {
+    return emit("setp", a.type, pred, {a, constant(a.type, b)}, {static_cast<int64_t>(Comparison::kLt)});
+  }
   void inside(Block& inner, const std::function<void()>& body) {
     Block* outer = block;
     block = &inner, body(), block = outer;
@@ -86,8 +91,9 @@ TEST(Emit, HeaderParametersAndLaunch) {
   w.parameter("map", Parameter::Kind::kTensorMap, {});
   std::string ptx = w.text();
   EXPECT_EQ(ptx.find(".version 8.6\n.target sm_90a\n.address_size 64\n"), 0u) << ptx;
-  for (const char* part : {".extern .shared .align 128 .b8 shared_memory[];", ".visible .entry written(", ".param .b64", ".param .b8", ".param .b16", ".param .b32",
-                           ".param .align 64 .b8", "[128]", ".maxntid 64, 1, 1", ".minnctapersm 2"})
+  for (const char* part : {".extern .shared .align 128 .b8 shared_memory[];", ".visible .entry written(",
+                           ".param .b64", ".param .b8", ".param .b16", ".param .b32", ".param .align 64 .b8",
+                           "[128]", ".maxntid 64, 1, 1", ".minnctapersm 2"})
     EXPECT_THAT(ptx, HasSubstr(part));
   Writer blackwell("sm_100a");
   EXPECT_EQ(blackwell.text().find(".version 8.8\n.target sm_100a\n"), 0u);
@@ -148,9 +154,11 @@ TEST(Emit, GuardsAndNumbers) {
   w.append("st.global", f64, {}, {x, constant(f64, -2.0)}, {16});
   w.kernel.body.back().instruction.guard = {early.reg, true};
   w.append("st.global", s32, {}, {x, constant(s32, int64_t{-5})}, {0});
-  w.append("st.global", f32, {}, {x, constant(f32, 1.0), constant(f32, 2.0), constant(f32, 3.0), constant(f32, 4.0)}, {32});
+  w.append("st.global", f32, {},
+           {x, constant(f32, 1.0), constant(f32, 2.0), constant(f32, 3.0), constant(f32, 4.0)}, {32});
   std::string ptx = w.text();
-  for (const char* part : {"0f3F800000", "0dC000000000000000", "-5", "+-8]", "+16]", ".v4"}) EXPECT_THAT(ptx, HasSubstr(part));
+  for (const char* part : {"0f3F800000", "0dC000000000000000", "-5", "+-8]", "+16]", ".v4"})
+    EXPECT_THAT(ptx, HasSubstr(part));
   EXPECT_EQ(occurrences(ptx, "@!%"), 1) << ptx;
 }
 

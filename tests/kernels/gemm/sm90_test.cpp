@@ -1,4 +1,5 @@
-// Runs on a Hopper GPU alone (ROSE_TEST_DEVICE=cuda:0); elsewhere the kernel is recorded, verified and printed.
+// Runs on a Hopper GPU alone (ROSE_TEST_DEVICE=cuda:0); elsewhere the kernel is recorded, verified and
+// printed.
 #include "kernels/gemm/sm90.h"
 
 #include <fmt/format.h>
@@ -13,7 +14,8 @@ namespace {
 void check(GemmSm90Spec spec, int64_t m) {
   std::string what = fmt::format("{} m={}", spec_text(spec), m);
   auto a = random_values(spec.dtype, m * spec.k, 1), b = random_values(spec.dtype, spec.n * spec.k, 2);
-  auto a_device = upload(spec.dtype, a), b_device = upload(spec.dtype, b), out = poisoned(spec.dtype, m * spec.n + 64);
+  auto a_device = upload(spec.dtype, a), b_device = upload(spec.dtype, b),
+       out = poisoned(spec.dtype, m * spec.n + 64);
   GemmSm90 gemm(test_context(), spec);
   gemm(test_stream(), a_device, b_device, out, m);
   auto got = download(spec.dtype, out, m * spec.n);
@@ -26,7 +28,8 @@ void check(GemmSm90Spec spec, int64_t m) {
   for (int64_t row = 0; row < m; row += std::max<int64_t>(1, m / 37)) {
     for (int64_t n = 0; n < spec.n; ++n) {
       double sum = 0;
-      for (int64_t k = 0; k < spec.k; ++k) sum += a[static_cast<size_t>(row * spec.k + k)] * b[static_cast<size_t>(n * spec.k + k)];
+      for (int64_t k = 0; k < spec.k; ++k)
+        sum += a[static_cast<size_t>(row * spec.k + k)] * b[static_cast<size_t>(n * spec.k + k)];
       want.push_back(sum), sample.push_back(got[static_cast<size_t>(row * spec.n + n)]);
       largest = std::max(largest, std::abs(sum));
     }
@@ -36,7 +39,8 @@ void check(GemmSm90Spec spec, int64_t m) {
 }
 
 TEST(GemmSm90, MatchesTheReferenceAtAllRemainders) {
-  if (!on_gpu() || test_context().properties().capability != 90) GTEST_SKIP() << "needs a Hopper GPU: ROSE_TEST_DEVICE=cuda:0";
+  if (!on_gpu() || test_context().properties().capability != 90)
+    GTEST_SKIP() << "needs a Hopper GPU: ROSE_TEST_DEVICE=cuda:0";
   for (int cluster : {1, 2})
     for (int tile_n : {64, 128, 192, 256}) {
       GemmSm90Spec spec;

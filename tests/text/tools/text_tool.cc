@@ -8,11 +8,11 @@
 //
 // A frame is a little-endian uint32 length and that many bytes. For every text frame, tokenize answers with a
 // frame of uint32 ids (with special tokens) and a frame of the text decoded from them (special tokens kept).
-// For every frame {"template": ..., "variables": ..., "now": seconds} render answers with a frame of 'T' and the
-// text, or 'E' and the error.
+// For every frame {"template": ..., "variables": ..., "now": seconds} render answers with a frame of 'T' and
+// the text, or 'E' and the error.
 #include <chrono>
-#include <ctime>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 
@@ -60,9 +60,14 @@ std::unique_ptr<rose::text::Tokenizer> from_gguf_json(const std::string& text) {
     for (const auto& merge : json["merges"]) vocabulary.merges.push_back(merge.get_ref<const std::string&>());
   vocabulary.scores = json.value("scores", std::vector<float>());
   vocabulary.token_types = json.value("token_type", std::vector<int32_t>());
-  auto id = [&](const char* key) { return json.contains(key) ? std::optional(json[key].get<uint32_t>()) : std::nullopt; };
-  auto flag = [&](const char* key) { return json.contains(key) ? std::optional(json[key].get<bool>()) : std::nullopt; };
-  vocabulary.bos = id("bos_token_id"), vocabulary.eos = id("eos_token_id"), vocabulary.unknown = id("unknown_token_id");
+  auto id = [&](const char* key) {
+    return json.contains(key) ? std::optional(json[key].get<uint32_t>()) : std::nullopt;
+  };
+  auto flag = [&](const char* key) {
+    return json.contains(key) ? std::optional(json[key].get<bool>()) : std::nullopt;
+  };
+  vocabulary.bos = id("bos_token_id"), vocabulary.eos = id("eos_token_id"),
+  vocabulary.unknown = id("unknown_token_id");
   vocabulary.separator = id("seperator_token_id"), vocabulary.cls = id("cls_token_id");
   vocabulary.add_bos = flag("add_bos_token"), vocabulary.add_eos = flag("add_eos_token");
   vocabulary.add_space_prefix = flag("add_space_prefix");
@@ -134,9 +139,12 @@ int bench(const char* path, const char* text_path) {
     }
     best_decode = std::min(best_decode, seconds_since(start));
   }
-  fmt::print("{{\"load_cpu_ms\": {:.2f}, \"encode_cpu_ms\": {:.2f}, \"load_ms\": {:.2f}, \"cold_ms\": {:.2f}, \"encode_ms\": {:.2f}, \"decode_ms\": {:.2f}, \"tokens\": {}, "
-             "\"bytes\": {}}}\n",
-             load_cpu * 1e3, encode_cpu * 1e3, load * 1e3, cold * 1e3, best_encode * 1e3, best_decode * 1e3, count, text.size());
+  fmt::print(
+      "{{\"load_cpu_ms\": {:.2f}, \"encode_cpu_ms\": {:.2f}, \"load_ms\": {:.2f}, \"cold_ms\": {:.2f}, "
+      "\"encode_ms\": {:.2f}, \"decode_ms\": {:.2f}, \"tokens\": {}, "
+      "\"bytes\": {}}}\n",
+      load_cpu * 1e3, encode_cpu * 1e3, load * 1e3, cold * 1e3, best_encode * 1e3, best_decode * 1e3, count,
+      text.size());
   return 0;
 }
 
@@ -148,7 +156,9 @@ int main(int argc, char** argv) try {
   if (command == "tokenize-gguf" && argc == 3) return tokenize(argv[2], true);
   if (command == "bench" && argc == 4) return bench(argv[2], argv[3]);
   if (command == "render" && argc == 2) return render();
-  fmt::print(stderr, "usage: text_tool render | tokenize TOKENIZER_JSON | tokenize-gguf VOCABULARY_JSON | bench TOKENIZER_JSON TEXT_FILE\n");
+  fmt::print(stderr,
+             "usage: text_tool render | tokenize TOKENIZER_JSON | tokenize-gguf VOCABULARY_JSON | bench "
+             "TOKENIZER_JSON TEXT_FILE\n");
   return 2;
 } catch (const std::exception& error) {
   fmt::print(stderr, "text_tool: {}\n", error.what());
