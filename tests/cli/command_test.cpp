@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/assembler.h"
 #include "cli/cli.h"
 #include "kernels/catalog.h"
 #include "layout/layout.h"
@@ -98,6 +99,13 @@ TEST(Show, PrintsMachineCodeOfX86) {
   auto result = rose_command({"kernels", "show", "rms_norm", "--target", "x86:avx2", "--emit", "asm"});
   EXPECT_EQ(result.status, kDone);
   EXPECT_THAT(result.output, AllOf(HasSubstr("rms_norm:"), HasSubstr("%ymm"), Not(HasSubstr("%zmm"))));
+}
+
+TEST(Show, PrintsMachineCodeOfGpusOrSaysWhatIsMissing) {
+  auto result = rose_command({"kernels", "show", "rms_norm", "--target", "sm_90a", "--emit", "asm"});
+  bool tools = have_ptxas() && (!find_tool("nvdisasm").empty() || !find_tool("cuobjdump").empty());
+  EXPECT_EQ(result.status, tools ? kDone : kFailed);
+  EXPECT_THAT(result.output, testing::ContainsRegex(tools ? "EXIT" : "ROSE_PTXAS|ROSE_NVDISASM"));
 }
 
 TEST(Show, LayoutsCanBeReadAndDrawn) {
