@@ -45,7 +45,7 @@ void contiguous_row(const char* what, const Tensor& row, int64_t length, Locatio
 Chunk chunk_at(std::optional<Val> offset, int64_t constant, int lanes, int number) {
   Chunk c;
   c.serial = builder().next_serial++;
-  c.offset = std::move(offset), c.constant = constant, c.lanes = lanes, c.number = number;
+  c.offset = offset, c.constant = constant, c.lanes = lanes, c.number = number;
   return c;
 }
 
@@ -152,7 +152,7 @@ RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int el
   l.length = length, l.group = group;
   if (!block.gpu()) {
     l.vector = block.target().vector_bytes() / 4;  // f32 lanes: arithmetic is done in f32
-    return noted(std::move(l));
+    return noted(l);
   }
   l.vector = std::max(1, 16 / element_bytes);
   while (length % l.vector || multiple % l.vector) l.vector /= 2;
@@ -161,7 +161,7 @@ RowLayout row_layout(Block& block, const RowGroup& group, int64_t length, int el
   // At most half of the registers that a thread of so large a block can have.
   int64_t most = std::min<int64_t>(kResidentElements, kRegisterFile / block.threads() / 2);
   l.resident = l.chunks() * l.vector <= most;
-  return noted(std::move(l));
+  return noted(l);
 }
 
 void for_each_chunk(const RowLayout& layout, const std::function<void(const Chunk&)>& f) {
