@@ -55,6 +55,8 @@ class Pipeline {
   // Producer (one thread): waits until the stage is free and announces its bytes. Returns the barrier for the
   // copies.
   Val acquire(const PipelineState& state, Location where = Location::current());
+  // The barrier of a stage that was acquired already.
+  Val full_barrier(const Arg& stage) const { return barrier_address(full_, stage); }
   // Consumers: waits until the stage's bytes are there.
   void wait(const PipelineState& state, Location where = Location::current());
   // One thread of a consumer: gives the stage back, to every block of the cluster.

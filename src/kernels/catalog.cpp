@@ -8,6 +8,7 @@
 #include "kernels/activation/activation.h"
 #include "kernels/attention/x86_attention.h"
 #include "kernels/embedding/embedding.h"
+#include "kernels/gemm/gemm.h"
 #include "kernels/gemm/sm90.h"
 #include "kernels/gemm/x86_gemm.h"
 #include "kernels/norm/layer_norm.h"
@@ -22,10 +23,10 @@ namespace rose::kernels {
 
 std::span<const CatalogEntry> catalog() {
   static const std::vector<CatalogEntry> entries{
-      rms_norm_entry(),      layer_norm_entry(),    activation_entry(), softmax_entry(),
-      rotary_entry(),        qk_rope_cache_entry(), embedding_entry(),  quantize_entry(),
-      sample_entry(),        gemm_sm90_entry(),     gemm_x86_entry(),   x86_activations_entry(),
-      x86_attention_entry(),
+      rms_norm_entry(),        layer_norm_entry(),    activation_entry(), softmax_entry(),
+      rotary_entry(),          qk_rope_cache_entry(), embedding_entry(),  quantize_entry(),
+      sample_entry(),          gemm_entry(),          gemm_sm90_entry(),  gemm_x86_entry(),
+      x86_activations_entry(), x86_attention_entry(),
   };
   return entries;
 }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "dsl/grid.h"
 #include "dsl/hopper.h"
+#include "kernels/gemm/sm90_common.h"
 #include "kernels/launch.h"
 
 namespace rose::kernels {
@@ -14,12 +16,9 @@ using namespace dsl;
 namespace {
 
 constexpr int kTileM = 128;  // two consumer warpgroups of 64 rows
-constexpr int kTileK = 64;   // 128 bytes: one row of the swizzle
-constexpr int kRowBytes = 128;
+constexpr int kTileK = kGemmTileK, kRowBytes = kGemmRowBytes;
 constexpr int kThreads = 384;       // a producer warpgroup and two consumers
 constexpr int kStoreColumns = 128;  // of the epilogue's staging buffer, one for each consumer
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The coordinates of a tile, in tiles. `count_m` is in units of a cluster's tiles along M.
 struct TilePlace {
@@ -40,40 +39,48 @@ TilePlace place(const Val& tile, const Val& count_m, int64_t count_n, int group)
 
 ir::Kernel gemm_sm90(const ir::Target& target, const GemmSm90Spec& spec) {
   const char* kName = "gemm_sm90";
-  if (target.arch != ir::Arch::kSm90a)
-    throw KernelError(fmt::format("{} exists on sm_90a, not on {}", kName, ir::to_string(target)));
-  if (spec.dtype != bf16 && spec.dtype != f16)
-    throw KernelError(fmt::format("{}: dtype is {}; use bf16 or f16", kName, ir::to_string(spec.dtype)));
-  require(spec.n >= 8 && spec.n % 8 == 0 && spec.n <= (1 << 24), kName, "n", spec.n,
-          "use a multiple of 8 up to 2^24");
-  require(spec.k >= 8 && spec.k % 8 == 0 && spec.k <= (1 << 24), kName, "k", spec.k,
-          "use a multiple of 8 up to 2^24");
+  check_gemm(target, spec, kName);
   require(spec.tile_n >= 64 && spec.tile_n <= 256 && spec.tile_n % 64 == 0, kName, "tile_n", spec.tile_n,
           "use 64, 128, 192 or 256");
+  require(!spec.gated || spec.tile_n % 128 == 0, kName, "tile_n of a gated product", spec.tile_n,
+          "use 128 or 256");
   require(spec.cluster == 1 || spec.cluster == 2, kName, "cluster", spec.cluster, "use 1 or 2");
   require(spec.stages >= 2 && spec.stages <= 8, kName, "stages", spec.stages, "use 2 to 8");
   require(spec.group >= 1 && spec.group <= 64, kName, "group", spec.group, "use 1 to 64");
 
   const int k_tiles = static_cast<int>(ceil_div(spec.k, kTileK));
-  const int64_t n_tiles = ceil_div(spec.n, spec.tile_n);
+  const int64_t n_tiles = ceil_div(spec.n, spec.tile_n), out_columns = spec.out_columns();
   const int a_bytes = kTileM * kRowBytes, b_bytes = spec.tile_n * kRowBytes;
   const int b_part = b_bytes / spec.cluster;  // each block of a cluster loads its part of b for all
-  const int store_columns = std::min(kStoreColumns, spec.tile_n);
+  const int tile_out = spec.gated ? spec.tile_n / 2 : spec.tile_n;
+  const int store_columns = std::min(kStoreColumns, tile_out);
+  const bool staged = spec.out_dtype != f32;         // through shared memory and the copy engine
+  const int early = std::min(spec.stages, k_tiles);  // turns whose weights are loaded before the wait
 
-  Launch launch{.target = target, .threads = kThreads, .cluster = spec.cluster, .min_blocks = 1};
+  Launch launch{
+      .target = target, .threads = kThreads, .cluster = spec.cluster, .min_blocks = 1, .pdl = spec.pdl};
   return record(kName, launch, [&](Block& block) {
     Val map_a = block.tensor_map("map_a");             // box [128 rows, 64]
     Val map_b = block.tensor_map("map_b");             // box [tile_n / cluster rows, 64]
-    Val map_out = block.tensor_map("map_out");         // box [64 rows, 64]
     Val m_clusters = block.scalar("m_clusters", u32);  // tiles along M, in clusters
+    Val map_out;
+    Tensor out, bias, residual;
+    if (staged)
+      map_out = block.tensor_map("map_out");  // box [64 rows, 64]
+    else
+      out = block.output("out", f32, shape(dynamic("m"), out_columns), shape(dynamic("out_stride"), 1));
+    if (spec.bias) bias = block.input("bias", f32, shape(spec.n));
+    if (spec.residual)
+      residual = block.input("residual", spec.dtype, shape(dynamic("m"), out_columns),
+                             shape(dynamic("residual_stride"), 1));
     Val tiles = m_clusters * static_cast<uint32_t>(n_tiles);
 
     Tensor sA =
         block.shared("sA", spec.dtype, shape(spec.stages, kTileM, kTileK), 1024);  // (stages, 128, 64)
     Tensor sB = block.shared("sB", spec.dtype, shape(spec.stages, spec.tile_n, kTileK),
                              1024);  // (stages, tile_n, 64)
-    Tensor sOut = block.shared("sOut", spec.dtype, shape(2, store_columns / 64, 64, 64),
-                               1024);  // (consumer, box, 64, 64)
+    Tensor sOut;                     // (consumer, box, 64, 64)
+    if (staged) sOut = block.shared("sOut", spec.dtype, shape(2, store_columns / 64, 64, 64), 1024);
     Pipeline pipe(block, {.name = "tiles",
                           .stages = spec.stages,
                           .bytes = a_bytes + b_bytes,
@@ -86,6 +93,7 @@ ir::Kernel gemm_sm90(const ir::Target& target, const GemmSm90Spec& spec) {
     IF (block.thread32() == 0) {
       pipe.init();
     }
+    let_next_kernel_start(block);
     sync_setup(block);
 
     auto cluster_rank = [&] {
@@ -102,23 +110,49 @@ ir::Kernel gemm_sm90(const ir::Target& target, const GemmSm90Spec& spec) {
 
     auto produce = [&](const Val&) {
       Val rank = cluster_rank(), step = tile_step();
+      auto row_a = [&](const TilePlace& at) {
+        return bitcast(s32, (at.m * static_cast<uint32_t>(spec.cluster) + rank) * kTileM);
+      };
+      auto row_b = [&](const TilePlace& at) {
+        return bitcast(s32, at.n * static_cast<uint32_t>(spec.tile_n) +
+                                rank * static_cast<uint32_t>(spec.tile_n / spec.cluster));
+      };
+      auto load_a = [&](const Val& stage, const Val& column, const Val& row, const Val& full) {
+        tma_load(address_of(sA) + stage * static_cast<uint32_t>(a_bytes), map_a, {column, row}, full);
+      };
+      auto load_b = [&](const Val& stage, const Val& column, const Val& row, const Val& full) {
+        tma_load(
+            address_of(sB) + stage * static_cast<uint32_t>(b_bytes) + rank * static_cast<uint32_t>(b_part),
+            map_b, {column, row}, full, spec.cluster > 1 ? (1 << spec.cluster) - 1 : 0);
+      };
       IF ((uniform_warp(block) == 0) & elected()) {
         PipelineState state;
-        FOR (tile, first_tile(), tiles, step) {
-          auto at = place(tile, m_clusters, n_tiles, spec.group);
-          Val row_a = bitcast(s32, (at.m * static_cast<uint32_t>(spec.cluster) + rank) * kTileM);
-          Val row_b = bitcast(s32, at.n * static_cast<uint32_t>(spec.tile_n) +
-                                       rank * static_cast<uint32_t>(spec.tile_n / spec.cluster));
-          FOR (kt, literal(u32, 0), k_tiles, Unroll{1}) {
+        Var start(u32, 0);  // turn of the first tile that comes after those loaded early
+        if (spec.pdl) {
+          auto at = place(first_tile(), m_clusters, n_tiles, spec.group);
+          Val from_a = row_a(at), from_b = row_b(at);
+          FOR (kt, literal(u32, 0), early, Unroll{1}) {
             Val full = pipe.acquire(state);
-            Val column = bitcast(s32, kt * kTileK);
-            Val stage = Val(state.stage);
-            tma_load(address_of(sA) + stage * static_cast<uint32_t>(a_bytes), map_a, {column, row_a}, full);
-            tma_load(address_of(sB) + stage * static_cast<uint32_t>(b_bytes) +
-                         rank * static_cast<uint32_t>(b_part),
-                     map_b, {column, row_b}, full, spec.cluster > 1 ? (1 << spec.cluster) - 1 : 0);
+            load_b(Val(state.stage), bitcast(s32, kt * kTileK), from_b, full);
             state.advance(spec.stages);
           }
+          wait_for_previous_kernel(block);
+          FOR (kt, literal(u32, 0), early, Unroll{1}) {
+            load_a(kt, bitcast(s32, kt * kTileK), from_a, pipe.full_barrier(kt));
+          }
+          start = Arg(literal(u32, early));
+        }
+        FOR (tile, first_tile(), tiles, step) {
+          auto at = place(tile, m_clusters, n_tiles, spec.group);
+          Val from_a = row_a(at), from_b = row_b(at);
+          FOR (kt, Val(start), k_tiles, Unroll{1}) {
+            Val full = pipe.acquire(state);
+            Val column = bitcast(s32, kt * kTileK);
+            load_a(Val(state.stage), column, from_a, full);
+            load_b(Val(state.stage), column, from_b, full);
+            state.advance(spec.stages);
+          }
+          if (spec.pdl) start = Arg(literal(u32, 0));
         }
       }
     };
@@ -134,8 +168,14 @@ ir::Kernel gemm_sm90(const ir::Target& target, const GemmSm90Spec& spec) {
       Val leader = thread == 0;
       // stmatrix: lane l gives the address of row l % 16 (of its warp's 16) in column group l / 16.
       Val row = (thread >> 5) * 16u + (lane & 15u);
-      Val staging = address_of(sOut) + consumer * static_cast<uint32_t>(store_columns / 64 * 64 * kRowBytes);
-      Val place_out = staging + row * kRowBytes + (((lane >> 4) ^ (row & 7u)) << 4u);
+      Val staging, place_out;
+      if (staged) {
+        staging = address_of(sOut) + consumer * static_cast<uint32_t>(store_columns / 64 * 64 * kRowBytes);
+        place_out = staging + row * kRowBytes + (((lane >> 4) ^ (row & 7u)) << 4u);
+      }
+      Val inner = to(s64, (lane & 3u) * 2u);                       // of the accumulator's layout: column
+      Val inner_row = to(s64, (thread >> 5) * 16u + (lane >> 2));  // and row
+      wait_for_previous_kernel(block);
 
       FOR (tile, first_tile(), tiles, step) {
         Var previous(u32, 0);
@@ -160,38 +200,107 @@ ir::Kernel gemm_sm90(const ir::Target& target, const GemmSm90Spec& spec) {
           pipe.release(previous);
         }
 
-        // Epilogue: through shared memory, 128 columns at a time, so that the copy engine writes whole lines.
         auto at = place(tile, m_clusters, n_tiles, spec.group);
-        Val row_out =
-            bitcast(s32, (at.m * static_cast<uint32_t>(spec.cluster) + rank) * kTileM + consumer * 64u);
-        Val column_out = bitcast(s32, at.n * static_cast<uint32_t>(spec.tile_n));
+        Val row_out = (at.m * static_cast<uint32_t>(spec.cluster) + rank) * kTileM + consumer * 64u;
+        Val column_acc = at.n * static_cast<uint32_t>(spec.tile_n);
+        Val column_out = at.n * static_cast<uint32_t>(tile_out);
         Val barrier_id = consumer + 1u;
-        for (int first = 0; first < spec.tile_n; first += store_columns) {
-          int width = std::min(store_columns, spec.tile_n - first);
+        const bool ragged = out_columns % tile_out != 0;
+        Val first_column = to(s64, column_out) + inner;
+        Val first_row = to(s64, row_out) + inner_row;
+        auto inside = [&](int half, int jo) {  // whether a pair of elements lies in the output
+          Val valid = first_row + 8 * half < block.dimension("m");
+          return ragged ? valid & (first_column + 8 * jo < out_columns) : valid;
+        };
+
+        // The four values of column group jo: rows r and r + 8, columns c and c + 1.
+        auto values = [&](int jo, const std::array<Val, 2>& rest) {
+          auto& r = acc.fragments[0];
+          std::array<Val, 4> v, up;
+          int group = spec.gated ? 2 * jo : jo;
+          auto with_bias = [&](int j) {
+            std::array<Val, 4> x;
+            for (size_t i = 0; i < 4; ++i) x[i] = Val(r[static_cast<size_t>(4 * j) + i]);
+            if (!spec.bias) return x;
+            std::optional<Val> valid;
+            if (spec.n % spec.tile_n) valid = to(s64, column_acc) + inner + 8 * j < spec.n;
+            Pack b = load_pack(bias, to(s64, column_acc) + inner, 8 * j, 2, valid);
+            for (size_t i = 0; i < 4; ++i) x[i] = x[i] + b[i % 2];
+            return x;
+          };
+          v = with_bias(group);
+          for (auto& x : v) x = gemm_activation(spec, x);
+          if (spec.gated) {
+            up = with_bias(group + 1);
+            for (size_t i = 0; i < 4; ++i) v[i] = v[i] * up[i];
+          }
+          if (spec.residual)
+            for (size_t half = 0; half < 2; ++half) {
+              auto [low, high] = unpack2_f32(rest[half]);
+              v[2 * half] = v[2 * half] + low, v[2 * half + 1] = v[2 * half + 1] + high;
+            }
+          return v;
+        };
+        // Residuals of eight column groups are requested together.
+        auto residuals = [&](int first, int count) {
+          std::vector<std::array<Val, 2>> all(static_cast<size_t>(count));
+          if (!spec.residual) return all;
+          for (int half = 0; half < 2; ++half) {
+            Val elements = (first_row + 8 * half) * residual.strides[0].value + first_column;
+            for (int j = 0; j < count; ++j)
+              all[static_cast<size_t>(j)][static_cast<size_t>(half)] =
+                  load_pack(residual, elements, 8 * (first + j), 2, inside(half, first + j))[0];
+          }
+          return all;
+        };
+
+        auto store_f32 = [&] {  // eight bytes a thread, whole sectors of rows
+          for (int first = 0; first < tile_out / 8; first += 8) {
+            auto rest = residuals(first, 8);
+            for (int j = first; j < first + 8; ++j) {
+              auto v = values(j, rest[static_cast<size_t>(j - first)]);
+              for (int half = 0; half < 2; ++half)
+                store_pack(out, (first_row + 8 * half) * out.strides[0].value + first_column, 8 * j,
+                           {v[static_cast<size_t>(2 * half)], v[static_cast<size_t>(2 * half + 1)]},
+                           inside(half, j));
+            }
+          }
+        };
+        // Through shared memory, so that the copy engine writes whole lines.
+        auto store_columns_from = [&](int first) {
+          int width = std::min(store_columns, tile_out - first);
           IF (leader) {
             op("bulk.wait_group.read", Type{}, {}, {0});
           }
           op("bar.sync.n", Type{}, {barrier_id, 128});
+          std::vector<std::array<Val, 2>> rest;
           for (int j = 0; j < width / 8; j += 2) {
-            auto& r = acc.fragments[0];
-            auto base = static_cast<size_t>(4 * (first / 8 + j));
-            auto packed = [&](size_t i) {
-              return pack2(spec.dtype.with_lanes(2), r[base + i], r[base + i + 1]);
-            };
+            if (j % 8 == 0) rest = residuals(first / 8 + j, 8);
+            std::array<Val, 4> packed;
+            for (int side = 0; side < 2; ++side) {
+              auto v = values(first / 8 + j + side, rest[static_cast<size_t>(j % 8 + side)]);
+              for (size_t half = 0; half < 2; ++half)
+                packed[static_cast<size_t>(2 * side) + half] =
+                    pack2(spec.dtype.with_lanes(2), v[2 * half], v[2 * half + 1]);
+            }
             Val where = place_out + static_cast<uint32_t>(j / 8 * 64 * kRowBytes);
             op("stmatrix.x4", spec.dtype.with_lanes(2),
-               {j % 8 ? where ^ static_cast<uint32_t>((j % 8) << 4) : where, packed(0), packed(2), packed(4),
-                packed(6)});
+               {j % 8 ? where ^ static_cast<uint32_t>((j % 8) << 4) : where, packed[0], packed[1], packed[2],
+                packed[3]});
           }
           op("fence.proxy.async.shared", Type{}, {});
           op("bar.sync.n", Type{}, {barrier_id, 128});
           IF (leader) {
             for (int box = 0; box < width / 64; ++box)
-              tma_store(map_out, {column_out + (first + box * 64), row_out},
+              tma_store(map_out, {bitcast(s32, column_out) + (first + box * 64), bitcast(s32, row_out)},
                         staging + static_cast<uint32_t>(box * 64 * kRowBytes));
             op("bulk.commit_group", Type{}, {});
           }
-        }
+        };
+        if (staged)
+          for (int first = 0; first < tile_out; first += store_columns) store_columns_from(first);
+        else
+          store_f32();
       }
       IF (leader) {
         op("bulk.wait_group", Type{}, {}, {0});
@@ -206,53 +315,50 @@ ir::Kernel gemm_sm90(const ir::Target& target, const GemmSm90Spec& spec) {
   });
 }
 
-GemmSm90::GemmSm90(runtime::Context& context, const GemmSm90Spec& spec)
-    : context_(&context), spec_(spec), program_(&program(context, "gemm_sm90", spec, gemm_sm90)) {}
-
-runtime::PreparedLaunch GemmSm90::prepare(runtime::DevicePointer a, runtime::DevicePointer b,
-                                          runtime::DevicePointer out, int64_t m) const {
-  require(m >= 1 && m <= INT32_MAX / 2, "gemm_sm90", "m", m, "use 1 to 2^30");
-  auto map = [&](runtime::DevicePointer base, int64_t rows, int64_t columns, int box_rows) {
-    runtime::TensorMapSpec s;
-    s.type = spec_.dtype == bf16 ? runtime::TensorMapType::kBf16 : runtime::TensorMapType::kF16;
-    s.rank = 2, s.base = base;
-    s.dims = {static_cast<uint64_t>(columns), static_cast<uint64_t>(rows), 1, 1, 1};
-    s.strides = {static_cast<uint64_t>(columns) * 2, 0, 0, 0};
-    s.box = {64, static_cast<uint32_t>(box_rows), 1, 1, 1};
-    s.swizzle = runtime::TensorMapSwizzle::k128Bytes;
-    return context_->device().encode_tensor_map(s);
-  };
-  auto map_a = map(a, m, spec_.k, kTileM), map_b = map(b, spec_.n, spec_.k, spec_.tile_n / spec_.cluster),
-       map_out = map(out, m, spec_.n, 64);
-  int64_t m_clusters = ceil_div(ceil_div(m, kTileM), spec_.cluster);
-  int64_t tiles = m_clusters * ceil_div(spec_.n, spec_.tile_n);
-  int64_t clusters = std::min<int64_t>(tiles, context_->properties().processors / spec_.cluster);
-  runtime::Argument arguments[] = {map_a, map_b, map_out, static_cast<uint32_t>(m_clusters)};
-  return runtime::PreparedLaunch(*program_, grid_of(clusters * spec_.cluster), arguments);
+void launch_gemm_sm90(runtime::Context& context, runtime::Stream& stream, const GemmSm90Spec& spec,
+                      const runtime::Program& program, const Gemm::Operands& operands, int64_t m) {
+  auto o = checked_operands(spec, operands, m);
+  auto map_a =
+      gemm_map(context, spec.dtype, o.a, m, spec.k, o.a_stride, kTileM, runtime::TensorMapL2::k128Bytes);
+  auto map_b = gemm_map(context, spec.dtype, o.weights, spec.n, spec.k, spec.k, spec.tile_n / spec.cluster,
+                        runtime::TensorMapL2::k128Bytes);
+  runtime::TensorMap map_out;
+  if (spec.out_dtype != f32)
+    map_out = gemm_map(context, spec.dtype, o.out, m, spec.out_columns(), o.out_stride, 64,
+                       runtime::TensorMapL2::k128Bytes);
+  int64_t m_clusters = ceil_div(ceil_div(m, kTileM), spec.cluster);
+  int64_t tiles = m_clusters * ceil_div(spec.n, spec.tile_n);
+  require(tiles <= INT32_MAX, "gemm_sm90", "the number of tiles", tiles, "use fewer rows");
+  int64_t clusters = std::min<int64_t>(tiles, context.properties().processors / spec.cluster);
+  stream.launch(program, grid_of(clusters * spec.cluster),
+                arguments_by_name(program, {{"map_a", map_a},
+                                            {"map_b", map_b},
+                                            {"map_out", map_out},
+                                            {"m_clusters", static_cast<uint32_t>(m_clusters)},
+                                            {"m", m},
+                                            {"out", o.out},
+                                            {"out_stride", o.out_stride},
+                                            {"bias", o.bias},
+                                            {"residual", o.residual},
+                                            {"residual_stride", o.residual_stride}}));
 }
 
 CatalogEntry gemm_sm90_entry() {
   auto e = catalog_entry<GemmSm90Spec>(
-      "gemm_sm90", "bf16 and f16 matrix product on Hopper (TMA, wgmma, clusters)", gemm_sm90,
-      {"n=4096,k=4096", "n=4096,k=4096,tile_n=128", "n=14336,k=4096,cluster=1", "n=1000,k=520,dtype=f16"},
+      "gemm_sm90", "bf16 and f16 matrix product on Hopper, many rows (TMA, wgmma, clusters)", gemm_sm90,
+      {"n=4096,k=4096", "n=4096,k=4096,tile_n=128", "n=14336,k=4096,cluster=1",
+       "n=1000,k=520,dtype=f16,out_dtype=f16", "n=6144,k=4096,tile_n=192,bias=1,residual=1,pdl=1",
+       "n=28672,k=4096,gated=1,activation=silu",
+       "n=4096,k=4096,gated=1,activation=gelu_tanh,bias=1,tile_n=128,residual=1",
+       "n=128256,k=4096,out_dtype=f32", "n=1000,k=4096,out_dtype=f32,bias=1,residual=1,activation=gelu_erf"},
       sm90_only);
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
     auto spec = parse_spec<GemmSm90Spec>(text);
-    struct Data {
-      runtime::Buffer a, b, out;
-      runtime::PreparedLaunch launch;
-    };
-    auto a = random_buffer(context, spec.dtype, rows * spec.k, 1),
-         b = random_buffer(context, spec.dtype, spec.n * spec.k, 2);
-    auto out = context.device().allocate(static_cast<size_t>(rows * spec.n * 2));
-    auto launch = GemmSm90(context, spec).prepare(a, b, out, rows);
-    auto data = std::make_shared<Data>(Data{std::move(a), std::move(b), std::move(out), std::move(launch)});
-    Case c;
-    c.bytes = 2.0 * (static_cast<double>(rows) * spec.k + static_cast<double>(spec.n) * spec.k +
-                     static_cast<double>(rows) * spec.n);
-    c.operations = 2.0 * static_cast<double>(rows) * spec.n * spec.k;
-    c.launch = [data](runtime::Stream& stream) { stream.launch(data->launch); };
-    return c;
+    const auto& kernel = program(context, "gemm_sm90", spec, gemm_sm90);
+    return gemm_case(context, spec, rows, 0,
+                     [spec, &context, &kernel](runtime::Stream& stream, const Gemm::Operands& o, int64_t m) {
+                       launch_gemm_sm90(context, stream, spec, kernel, o, m);
+                     });
   };
   return e;
 }

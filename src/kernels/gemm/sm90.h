@@ -1,25 +1,22 @@
-// Matrix products on Hopper: out[M, N] = a[M, K] · b[N, K]ᵀ with f32 accumulation, by TMA and wgmma.
+// Matrix products on Hopper for many rows: persistent blocks that walk over tiles of the output, by TMA and
+// wgmma.
 #pragma once
 
-#include "kernels/catalog.h"
+#include "kernels/gemm/gemm.h"
 
 namespace rose::kernels {
 
-struct GemmSm90Spec {
-  ir::Type dtype = ir::bf16;   // of a, b and out: bf16 or f16
-  int64_t n = 4096, k = 4096;  // multiples of 8 (rows are 16-byte aligned for the copy engine)
-  int tile_n = 256;            // columns of a block's tile: a multiple of 64 up to 256
-  int stages = 4;              // of 64 elements along K
-  int cluster = 2;             // blocks that share each tile of b: 1 or 2
-  int group = 8;  // tiles along M that are walked before the next column of tiles, for the L2 cache
+struct GemmSm90Spec : GemmSpec {
+  int tile_n = 256;  // rows of the weights in a block's tile: a multiple of 64 up to 256 (gated: of 128)
+  int stages = 4;    // of 64 elements along K
+  int cluster = 2;   // blocks that share each tile of the weights: 1 or 2
+  int group = 8;     // tiles along M that are walked before the next column of tiles, for the L2 cache
 
   void fields(Fields& f) {
-    f("dtype", dtype, "type of a, b and out: bf16 or f16");
-    f("n", n, "columns of out, rows of b; a multiple of 8");
-    f("k", k, "columns of a and b; a multiple of 8");
+    GemmSpec::fields(f);
     f("tile_n", tile_n, "columns of a block's tile: 64, 128, 192 or 256");
     f("stages", stages, "stages of the pipeline");
-    f("cluster", cluster, "blocks that share a tile of b: 1 or 2");
+    f("cluster", cluster, "blocks that share a tile of the weights: 1 or 2");
     f("group", group, "tiles along M walked before the next column of tiles");
   }
 };
@@ -27,23 +24,8 @@ struct GemmSm90Spec {
 ir::Kernel gemm_sm90(const ir::Target& target, const GemmSm90Spec& spec);
 CatalogEntry gemm_sm90_entry();
 
-class GemmSm90 {
- public:
-  GemmSm90(runtime::Context& context, const GemmSm90Spec& spec);
-
-  // One product with its tensor maps encoded once; launching it again costs one driver call.
-  // a: [m, k], b: [n, k], out: [m, n], each contiguous and 16-byte aligned.
-  runtime::PreparedLaunch prepare(runtime::DevicePointer a, runtime::DevicePointer b,
-                                  runtime::DevicePointer out, int64_t m) const;
-  void operator()(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer b,
-                  runtime::DevicePointer out, int64_t m) const {
-    stream.launch(prepare(a, b, out, m));
-  }
-
- private:
-  runtime::Context* context_;
-  GemmSm90Spec spec_;
-  const runtime::Program* program_;
-};
+// Queues one product with the program of `spec`.
+void launch_gemm_sm90(runtime::Context& context, runtime::Stream& stream, const GemmSm90Spec& spec,
+                      const runtime::Program& program, const Gemm::Operands& operands, int64_t m);
 
 }  // namespace rose::kernels

@@ -1,46 +1,24 @@
-// Runs on a Hopper GPU alone (ROSE_TEST_DEVICE=cuda:0); elsewhere the kernel is recorded, verified and
-// printed.
+// Runs on a Hopper GPU alone (ROSE_TEST_DEVICE=cuda:0); elsewhere kernels are recorded, verified and printed.
 #include "kernels/gemm/sm90.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
-#include "support.h"
+#include "gemm_support.h"
 
 namespace rose::kernels {
 namespace {
 
 void check(GemmSm90Spec spec, int64_t m) {
-  std::string what = fmt::format("{} m={}", spec_text(spec), m);
-  auto a = random_values(spec.dtype, m * spec.k, 1), b = random_values(spec.dtype, spec.n * spec.k, 2);
-  auto a_device = upload(spec.dtype, a), b_device = upload(spec.dtype, b),
-       out = poisoned(spec.dtype, m * spec.n + 64);
-  GemmSm90 gemm(test_context(), spec);
-  gemm(test_stream(), a_device, b_device, out, m);
-  auto got = download(spec.dtype, out, m * spec.n);
-  auto guard = download(spec.dtype, out.pointer() + m * spec.n * 2, 64);
-  for (double g : guard) ASSERT_TRUE(std::isnan(g)) << what << ": wrote beyond the output";
-
-  // A sample of rows, each with all its columns. Errors: one rounding to dtype, and K products summed in f32.
-  std::vector<double> sample, want;
-  double largest = 0;
-  for (int64_t row = 0; row < m; row += std::max<int64_t>(1, m / 37)) {
-    for (int64_t n = 0; n < spec.n; ++n) {
-      double sum = 0;
-      for (int64_t k = 0; k < spec.k; ++k)
-        sum += a[static_cast<size_t>(row * spec.k + k)] * b[static_cast<size_t>(n * spec.k + k)];
-      want.push_back(sum), sample.push_back(got[static_cast<size_t>(row * spec.n + n)]);
-      largest = std::max(largest, std::abs(sum));
-    }
-  }
-  double f32_error = static_cast<double>(spec.k) * ir::unit_roundoff(ir::f32);
-  expect_close(sample, want, f32_error * 4, 1.01 * ir::unit_roundoff(spec.dtype), what);
+  const auto& kernel = program(test_context(), "gemm_sm90", spec, gemm_sm90);
+  check_gemm_against_reference(
+      spec, m, fmt::format("{} m={}", spec_text(spec), m),
+      [&](const Gemm::Operands& o) { launch_gemm_sm90(test_context(), test_stream(), spec, kernel, o, m); });
 }
 
 TEST(GemmSm90, MatchesTheReferenceAtAllRemainders) {
-  if (!on_gpu() || test_context().properties().capability != 90)
-    GTEST_SKIP() << "needs a Hopper GPU: ROSE_TEST_DEVICE=cuda:0";
+  if (!on_hopper()) GTEST_SKIP() << kNeedsHopper;
   for (int cluster : {1, 2})
     for (int tile_n : {64, 128, 192, 256}) {
       GemmSm90Spec spec;
@@ -52,10 +30,23 @@ TEST(GemmSm90, MatchesTheReferenceAtAllRemainders) {
       check(spec, 64);
     }
   GemmSm90Spec spec;
-  spec.n = 1032, spec.k = 1000, spec.dtype = ir::f16;
+  spec.n = 1032, spec.k = 1000, spec.dtype = spec.out_dtype = ir::f16;
   check(spec, 777);
   spec.n = 2560, spec.k = 192, spec.group = 3;
   check(spec, 5000);
+}
+
+TEST(GemmSm90, Epilogues) {
+  if (!on_hopper()) GTEST_SKIP() << kNeedsHopper;
+  for (int tile_n : {128, 192, 256})
+    for (bool pdl : {false, true})
+      for (const GemmSpec& product : gemm_epilogues()) {
+        if (product.gated && tile_n % 128) continue;
+        GemmSm90Spec spec;
+        static_cast<GemmSpec&>(spec) = product;
+        spec.tile_n = tile_n, spec.pdl = pdl;
+        for (int64_t m : {1, 130, 300}) check(spec, m);
+      }
 }
 
 TEST(GemmSm90, IsRecordedAndVerifiedWithoutAGpu) {
@@ -75,7 +66,13 @@ TEST(GemmSm90, RefusesWhatItCannotDo) {
   EXPECT_THROW(gemm_sm90(target, spec), KernelError);
   spec = {}, spec.dtype = ir::f32;
   EXPECT_THROW(gemm_sm90(target, spec), KernelError);
+  spec = {}, spec.out_dtype = ir::f16;
+  EXPECT_THROW(gemm_sm90(target, spec), KernelError);
   spec = {}, spec.tile_n = 250;
+  EXPECT_THROW(gemm_sm90(target, spec), KernelError);
+  spec = {}, spec.gated = true, spec.tile_n = 192;
+  EXPECT_THROW(gemm_sm90(target, spec), KernelError);
+  spec = {}, spec.activation = "swish";
   EXPECT_THROW(gemm_sm90(target, spec), KernelError);
   spec = {};
   EXPECT_THROW(gemm_sm90(ir::parse_target("sm_100a"), spec), KernelError);
