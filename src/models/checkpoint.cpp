@@ -43,10 +43,25 @@ Checkpoint Checkpoint::open(const std::filesystem::path& path) {
   if (!c.config_.is_object() || !c.config_.contains("model_type") || !c.config_["model_type"].is_string())
     fail("{}: model_type: is missing", c.files_.config->string());
   c.architecture_ = c.config_["model_type"].get<std::string>();
+  c.enter_text_config();
   // Some encoders are stored below the name of their class, as "bert.embeddings…".
   for (const std::string& prefix : {std::string(), c.architecture_ + "."})
     if (c.tensors_.contains(prefix + "embeddings.word_embeddings.weight")) c.prefix_ = prefix;
+  // Decoders: as a model of its own, as the body of one (embedders), as a part of one that sees pictures too.
+  for (const char* prefix : {"", "language_model.model.", "model.language_model.", "model."})
+    if (c.tensors_.contains(prefix + std::string("embed_tokens.weight"))) c.decoder_prefix_ = prefix;
   return c;
+}
+
+// Models that see pictures too keep the language model's numbers one level down; only the text is read here.
+void Checkpoint::enter_text_config() {
+  if (architecture_ != "gemma3" && architecture_ != "mistral3") return;
+  auto text = config_.find("text_config");
+  if (text == config_.end() || !text->is_object()) return;
+  nlohmann::json inner = *text;
+  for (const auto& [key, value] : config_.items())
+    if (key != "text_config" && key != "vision_config" && !inner.contains(key)) inner[key] = value;
+  config_ = std::move(inner);
 }
 
 std::string Checkpoint::name() const {
@@ -59,7 +74,12 @@ std::string Checkpoint::name() const {
 }
 
 std::string Checkpoint::local_name(std::string_view name) const {
-  if (!is_gguf()) return prefix_ + std::string(name);
+  if (!is_gguf()) {
+    if (name.starts_with("model.")) return decoder_prefix_ + std::string(name.substr(6));
+    if (name.starts_with("lm_head.") && decoder_prefix_ == "language_model.model.")
+      return "language_model." + std::string(name);
+    return prefix_ + std::string(name);
+  }
   auto local = weights::gguf_name(architecture_, name);
   return local ? *local : std::string(name);
 }

@@ -26,7 +26,8 @@ class Checkpoint {
   const weights::TensorStore& tensors() const { return tensors_; }
   /// GGUF files only; empty otherwise.
   const weights::MetaData& metadata() const { return metadata_; }
-  /// config.json; null for GGUF files.
+  /// config.json, or the part of it that tells of the language model ("text_config") where a model sees
+  /// pictures too; null for GGUF files.
   const nlohmann::json& config() const { return config_; }
 
   /// "llama", "gemma3", "bert": general.architecture of a GGUF file, model_type of config.json.
@@ -47,6 +48,7 @@ class Checkpoint {
   std::optional<double> find_real(std::string_view key, std::string_view gguf_key) const;
 
  private:
+  void enter_text_config();
   std::string local_name(std::string_view name) const;
   std::string gguf_key(std::string_view key) const { return architecture_ + "." + std::string(key); }
 
@@ -54,7 +56,8 @@ class Checkpoint {
   weights::TensorStore tensors_;
   weights::MetaData metadata_;
   nlohmann::json config_;
-  std::string architecture_, prefix_;  // prefix_: before every name of a safetensors file
+  std::string architecture_, prefix_;      // prefix_: before every name of a safetensors file
+  std::string decoder_prefix_ = "model.";  // what stands in a safetensors file where decoders have "model."
 };
 
 /// The whole of a small text file. Throws ModelError beyond 100 MB or when it cannot be read.

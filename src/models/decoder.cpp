@@ -3,34 +3,60 @@
 
 #include "models/gemma.h"
 #include "models/llama.h"
+#include "models/phi.h"
 
 namespace rose::models {
 namespace {
 
-using Load = std::unique_ptr<Decoder> (*)(runtime::Context&, const Checkpoint&, Precision);
-
 // By general.architecture (GGUF) or model_type (config.json).
-constexpr std::pair<const char*, Load> kDecoders[] = {
-    {"llama", load_llama}, {"mistral", load_llama}, {"qwen2", load_qwen2},
-    {"qwen3", load_qwen3}, {"gemma3", load_gemma3}, {"gemma3_text", load_gemma3},
+struct Architecture {
+  const char* name;
+  DecoderConfig (*configure)(const Checkpoint&);
+  std::unique_ptr<Decoder> (*make)(runtime::Context&, const Checkpoint&, DecoderConfig,
+                                   const DecoderOptions&);
 };
+
+constexpr Architecture kDecoders[] = {
+    {"llama", configure_llama, make_llama},       // Llama 1 to 3, SmolLM; in GGUF files also Mistral
+    {"mistral", configure_mistral, make_llama},   // Mistral 7B, NeMo, Small
+    {"mistral3", configure_mistral, make_llama},  // the language model of Mistral Small 3.1
+    {"qwen2", configure_qwen2, make_llama},       // Qwen 2 and 2.5
+    {"qwen3", configure_qwen3, make_llama},       // Qwen 3, its embedders and rerankers
+    {"phi3", configure_phi3, make_llama},         // Phi-3, Phi-3.5, Phi-4
+    {"gemma2", configure_gemma2, make_gemma},      {"gemma3", configure_gemma3, make_gemma},
+    {"gemma3_text", configure_gemma3, make_gemma},
+};
+
+const Architecture& architecture_of(const Checkpoint& checkpoint) {
+  for (const auto& a : kDecoders)
+    if (checkpoint.architecture() == a.name) return a;
+  std::string names;
+  for (const auto& name : decoder_architectures()) names += (names.empty() ? "" : ", ") + name;
+  fail("{}: the architecture '{}' is no language model that ROSE knows; it knows {}",
+       checkpoint.files().weights.string(), checkpoint.architecture(), names);
+}
 
 }  // namespace
 
 std::vector<std::string> decoder_architectures() {
   std::vector<std::string> names;
-  for (const auto& [name, load] : kDecoders) names.emplace_back(name);
+  for (const auto& a : kDecoders) names.emplace_back(a.name);
   return names;
+}
+
+DecoderConfig read_decoder_config(const Checkpoint& checkpoint) {
+  return architecture_of(checkpoint).configure(checkpoint);
+}
+
+std::unique_ptr<Decoder> load_decoder(runtime::Context& context, const Checkpoint& checkpoint,
+                                      const DecoderOptions& options) {
+  const auto& architecture = architecture_of(checkpoint);
+  return architecture.make(context, checkpoint, architecture.configure(checkpoint), options);
 }
 
 std::unique_ptr<Decoder> load_decoder(runtime::Context& context, const Checkpoint& checkpoint,
                                       Precision precision) {
-  for (const auto& [name, load] : kDecoders)
-    if (checkpoint.architecture() == name) return load(context, checkpoint, precision);
-  std::string names;
-  for (const auto& name : decoder_architectures()) names += (names.empty() ? "" : ", ") + name;
-  fail("{}: the architecture '{}' is no language model that ROSE knows; it knows {}",
-       checkpoint.files().weights.string(), checkpoint.architecture(), names);
+  return load_decoder(context, checkpoint, DecoderOptions{.precision = precision});
 }
 
 }  // namespace rose::models

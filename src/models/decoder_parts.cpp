@@ -47,36 +47,41 @@ StepData::StepData(runtime::Context& c, const DecoderConfig& config)
       single(c),
       config_(config) {}
 
-void StepData::load(const Step& step, const kernels::X86Attention& attention) {
+void StepData::load(const Step& step, const kernels::X86Attention& attention,
+                    const std::vector<int32_t>& rope_places) {
   tokens = step.count(), sequences = step.sequences(), table_width = step.table_width;
   auto tiles = attention.tiles(step.first_tokens);
   several_count = static_cast<int64_t>(tiles.several.size() / 2),
   single_count = static_cast<int64_t>(tiles.single.size() / 2);
-  put(stream, positions, step.positions), put(stream, slots, step.slots),
+  put(stream, positions, rope_places), put(stream, slots, step.slots),
       put(stream, first_tokens, step.first_tokens);
   put(stream, lengths, step.lengths), put(stream, block_table, step.block_table);
   put(stream, several, tiles.several), put(stream, single, tiles.single);
 }
 
-runtime::DevicePointer RopeTable::for_positions(int64_t count) {
-  if (count > rows_) {
-    int64_t rows = std::max<int64_t>(512, rows_);
-    while (rows < count) rows *= 2;
-    auto table = kernels::rope_table(parameters_, rows);
-    if (!divisors_.empty()) {
-      auto frequencies = kernels::rope_frequencies(parameters_);
-      size_t half = frequencies.size();
-      for (size_t at = 0; at < static_cast<size_t>(rows); ++at)
-        for (size_t i = 0; i < half; ++i) {
-          double angle = static_cast<double>(at) * frequencies[i] / divisors_[i];
-          table[at * 2 * half + i] = static_cast<float>(std::cos(angle));
-          table[at * 2 * half + half + i] = static_cast<float>(std::sin(angle));
-        }
-    }
-    table_ = upload(*context_, table);
-    rows_ = rows;
+void RopeTable::prepare(const Step& step) {
+  int64_t most = 1;
+  for (int32_t length : step.lengths) most = std::max<int64_t>(most, length);
+  if (most <= positions_) return;
+  positions_ = std::max<int64_t>(512, positions_);
+  while (positions_ < most) positions_ *= 2;
+  auto table = kernels::rope_table(usual_, positions_);
+  if (switch_) {
+    auto beyond = kernels::rope_table(beyond_, positions_);
+    table.insert(table.end(), beyond.begin(), beyond.end());
   }
-  return table_;
+  table_ = upload(*context_, table);
+}
+
+std::vector<int32_t> RopeTable::places(const Step& step) const {
+  auto places = step.positions;
+  if (switch_ == 0) return places;
+  const auto& known = step.known.empty() ? step.lengths : step.known;
+  for (size_t s = 0; s < known.size(); ++s)
+    if (known[s] > switch_)
+      for (auto t = step.first_tokens[s]; t < step.first_tokens[s + 1]; ++t)
+        places[static_cast<size_t>(t)] += static_cast<int32_t>(positions_);
+  return places;
 }
 
 TokenEmbedding::TokenEmbedding(const Checkpoint& checkpoint, const DecoderConfig& config, float scale)
@@ -126,13 +131,20 @@ SelfAttention::SelfAttention(runtime::Context& context, const Checkpoint& checkp
     : layer_(layer) {
   const int64_t q = c.q_heads * c.head_dim, kv = c.kv_heads * c.head_dim;
   auto name = [&](std::string_view part) { return layer_tensor(layer, part); };
-  const weights::Tensor* parts[] = {&checkpoint.tensor(name("self_attn.q_proj.weight"), {q, c.hidden}),
-                                    &checkpoint.tensor(name("self_attn.k_proj.weight"), {kv, c.hidden}),
-                                    &checkpoint.tensor(name("self_attn.v_proj.weight"), {kv, c.hidden})};
-  qkv_ = Linear(context, checkpoint, parts, precision, false,
-                biases(checkpoint, {{name("self_attn.q_proj"), q},
-                                    {name("self_attn.k_proj"), kv},
-                                    {name("self_attn.v_proj"), kv}}));
+  if (checkpoint.find(name("self_attn.qkv_proj.weight"))) {  // Phi-3: the same rows in one tensor
+    const weights::Tensor* whole[] = {
+        &checkpoint.tensor(name("self_attn.qkv_proj.weight"), {q + 2 * kv, c.hidden})};
+    qkv_ = Linear(context, checkpoint, whole, precision, false,
+                  biases(checkpoint, {{name("self_attn.qkv_proj"), q + 2 * kv}}));
+  } else {
+    const weights::Tensor* parts[] = {&checkpoint.tensor(name("self_attn.q_proj.weight"), {q, c.hidden}),
+                                      &checkpoint.tensor(name("self_attn.k_proj.weight"), {kv, c.hidden}),
+                                      &checkpoint.tensor(name("self_attn.v_proj.weight"), {kv, c.hidden})};
+    qkv_ = Linear(context, checkpoint, parts, precision, false,
+                  biases(checkpoint, {{name("self_attn.q_proj"), q},
+                                      {name("self_attn.k_proj"), kv},
+                                      {name("self_attn.v_proj"), kv}}));
+  }
   const weights::Tensor* output[] = {&checkpoint.tensor(name("self_attn.o_proj.weight"), {c.hidden, q})};
   output_ = Linear(context, checkpoint, output, precision, options.adds,
                    biases(checkpoint, {{name("self_attn.o_proj"), c.hidden}}));
@@ -164,7 +176,7 @@ void SelfAttention::operator()(StepData& step, RopeTable& rope, KvCache& cache, 
   kernels::QkRopeCache::Arguments r;
   r.qkv = qkv, r.q_weight = q_norm_, r.k_weight = k_norm_;
   r.positions = step.positions.at_least(0), r.slots = step.slots.at_least(0);
-  r.table = rope.for_positions(1), r.table_rows = rope.rows();
+  r.table = rope.table(), r.table_rows = rope.rows();
   r.k_cache = k, r.v_cache = v, r.tokens = step.tokens;
   (*rotate_)(step.stream, r);
 
@@ -181,20 +193,25 @@ void SelfAttention::operator()(StepData& step, RopeTable& rope, KvCache& cache, 
 }
 
 FeedForward::FeedForward(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& c,
-                         int64_t layer, Precision precision, std::string_view activation, bool adds) {
+                         int64_t layer, Precision precision, bool adds) {
   auto name = [&](std::string_view part) { return layer_tensor(layer, part); };
-  const weights::Tensor* both[] = {
-      &checkpoint.tensor(name("mlp.gate_proj.weight"), {c.intermediate, c.hidden}),
-      &checkpoint.tensor(name("mlp.up_proj.weight"), {c.intermediate, c.hidden})};
-  gate_up_ = Linear(
-      context, checkpoint, both, precision, false,
-      biases(checkpoint, {{name("mlp.gate_proj"), c.intermediate}, {name("mlp.up_proj"), c.intermediate}}));
+  const auto gate = name("mlp.gate_proj"), up = name("mlp.up_proj"), fused = name("mlp.gate_up_proj");
+  if (!checkpoint.find(gate + ".weight") && checkpoint.find(fused + ".weight")) {  // Phi-3: the same rows
+    const weights::Tensor* whole[] = {&checkpoint.tensor(fused + ".weight", {2 * c.intermediate, c.hidden})};
+    gate_up_ = Linear(context, checkpoint, whole, precision, false,
+                      biases(checkpoint, {{fused, 2 * c.intermediate}}));
+  } else {
+    const weights::Tensor* both[] = {&checkpoint.tensor(gate + ".weight", {c.intermediate, c.hidden}),
+                                     &checkpoint.tensor(up + ".weight", {c.intermediate, c.hidden})};
+    gate_up_ = Linear(context, checkpoint, both, precision, false,
+                      biases(checkpoint, {{gate, c.intermediate}, {up, c.intermediate}}));
+  }
   const weights::Tensor* down[] = {
       &checkpoint.tensor(name("mlp.down_proj.weight"), {c.hidden, c.intermediate})};
   down_ = Linear(context, checkpoint, down, precision, adds,
                  biases(checkpoint, {{name("mlp.down_proj"), c.hidden}}));
   kernels::ActivationSpec spec;
-  spec.dtype = ir::f32, spec.width = c.intermediate, spec.function = activation, spec.form = "packed";
+  spec.dtype = ir::f32, spec.width = c.intermediate, spec.function = c.activation, spec.form = "packed";
   activation_ = std::make_unique<kernels::ActivationKernel>(context, spec);
 }
 
@@ -206,26 +223,40 @@ void FeedForward::operator()(StepData& step, runtime::DevicePointer h, runtime::
 }
 
 OutputHead::OutputHead(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& c,
-                       Precision precision, bool add_one)
+                       const DecoderOptions& options, bool add_one)
     : config_(c),
       norm_weight_(norm_weight(context, checkpoint, "model.norm.weight", c.hidden, add_one)),
       norm_(context, {.dtype = ir::f32, .hidden = c.hidden, .epsilon = c.epsilon}),
       chosen_(context) {
-  const char* name = checkpoint.find("lm_head.weight") ? "lm_head.weight" : "model.embed_tokens.weight";
-  const weights::Tensor* parts[] = {&checkpoint.tensor(name, {c.vocab, c.hidden})};
-  projection_ = Linear(context, checkpoint, parts, precision);
+  if (!options.head) return;
+  const bool own = !c.tied && checkpoint.find("lm_head.weight");
+  const weights::Tensor* parts[] = {
+      &checkpoint.tensor(own ? "lm_head.weight" : "model.embed_tokens.weight", {c.vocab, c.hidden})};
+  projection_.emplace(context, checkpoint, parts, options.precision);
+  if (c.final_softcap == 0) return;
+  // Elementwise, so rows may be cut into equal pieces of a handy length.
+  for (cap_width_ = std::min<int64_t>(c.vocab, 4096); c.vocab % cap_width_; --cap_width_) {
+  }
+  kernels::ActivationSpec spec;
+  spec.dtype = ir::f32, spec.width = cap_width_, spec.function = "tanh", spec.form = "plain",
+  spec.cap = c.final_softcap;
+  cap_ = std::make_unique<kernels::ActivationKernel>(context, spec);
 }
 
-void OutputHead::operator()(StepData& step, const std::vector<int32_t>& rows, runtime::DevicePointer x,
-                            runtime::DevicePointer logits) {
+void OutputHead::operator()(StepData& data, const Step& step, runtime::DevicePointer x,
+                            runtime::DevicePointer out) {
   const int64_t bytes = config_.hidden * 4;
-  auto count = static_cast<int64_t>(rows.size());
-  auto chosen = chosen_.at_least(count * bytes);
+  const bool hidden = step.output == StepOutput::kHidden;
+  if (!hidden && !projection_) fail("this model was loaded without its output head, which logits need");
+  auto count = static_cast<int64_t>(step.logit_rows.size());
+  auto chosen = hidden ? out : chosen_.at_least(count * bytes);
   for (int64_t i = 0; i < count; ++i)
-    step.stream.copy(chosen + i * bytes, x + rows[static_cast<size_t>(i)] * bytes,
+    data.stream.copy(chosen + i * bytes, x + step.logit_rows[static_cast<size_t>(i)] * bytes,
                      static_cast<size_t>(bytes));
-  norm_(step.stream, chosen, norm_weight_, chosen, count);
-  projection_(step.stream, chosen, logits, count, step.records);
+  norm_(data.stream, chosen, norm_weight_, chosen, count);
+  if (hidden) return;
+  (*projection_)(data.stream, chosen, out, count, data.records);
+  if (cap_) (*cap_)(data.stream, out, out, count*(config_.vocab / cap_width_));
 }
 
 }  // namespace rose::models

@@ -16,8 +16,10 @@ namespace rose::models {
 class StepData {
  public:
   StepData(runtime::Context& context, const DecoderConfig& config);
-  /// Copies the step's lists and makes room for its activations.
-  void load(const Step& step, const kernels::X86Attention& attention);
+  /// Copies the step's lists and makes room for its activations. `rope_places`: of each token, its row in the
+  /// table of angles.
+  void load(const Step& step, const kernels::X86Attention& attention,
+            const std::vector<int32_t>& rope_places);
 
   runtime::Context& context;
   runtime::Stream& stream;
@@ -37,20 +39,24 @@ class StepData {
   DecoderConfig config_;
 };
 
-/// Cosines and sines for as many positions as were needed so far.
+/// Cosines and sines for as many positions as were needed so far; where a model has other angles for long
+/// sequences (rope_switch), those follow.
 class RopeTable {
  public:
-  RopeTable(runtime::Context& context, kernels::RopeParameters parameters, std::vector<float> divisors)
-      : context_(&context), parameters_(parameters), divisors_(std::move(divisors)) {}
-  runtime::DevicePointer for_positions(int64_t count);
-  int64_t rows() const { return rows_; }
+  RopeTable(runtime::Context& context, const DecoderConfig& config)
+      : context_(&context), usual_(config.rope), beyond_(config.long_rope), switch_(config.rope_switch) {}
+  /// Makes the table long enough for the sequences of a step.
+  void prepare(const Step& step);
+  /// The row of each token of a step.
+  std::vector<int32_t> places(const Step& step) const;
+  runtime::DevicePointer table() const { return table_; }
+  int64_t rows() const { return switch_ ? 2 * positions_ : positions_; }
 
  private:
   runtime::Context* context_;
-  kernels::RopeParameters parameters_;
-  std::vector<float> divisors_;
+  kernels::RopeParameters usual_, beyond_;
+  int64_t switch_, positions_ = 0;
   runtime::Buffer table_;
-  int64_t rows_ = 0;
 };
 
 /// Rows of the token table, decoded from the file's own format as they are needed.
@@ -95,11 +101,11 @@ class SelfAttention {
   std::unique_ptr<kernels::X86Attention> attention_;
 };
 
-/// out (+)= Wdown·(f(Wgate·h) · Wup·h).
+/// out (+)= Wdown·(f(Wgate·h) · Wup·h), f being the config's activation.
 class FeedForward {
  public:
   FeedForward(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& config,
-              int64_t layer, Precision precision, std::string_view activation, bool adds);
+              int64_t layer, Precision precision, bool adds);
   void operator()(StepData& step, runtime::DevicePointer h, runtime::DevicePointer out);
   int64_t bytes() const { return gate_up_.bytes() + down_.bytes(); }
 
@@ -108,21 +114,24 @@ class FeedForward {
   std::unique_ptr<kernels::ActivationKernel> activation_;
 };
 
-/// Logits of some tokens: W·norm(x), with W the token table where the checkpoint has none of its own.
+/// Logits of some tokens: cap(W·norm(x)), with W the token table where the checkpoint has none of its own; or
+/// norm(x) alone.
 class OutputHead {
  public:
   OutputHead(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& config,
-             Precision precision, bool add_one);
-  /// x: [tokens, hidden]; logits: f32 [rows.size(), vocab].
-  void operator()(StepData& step, const std::vector<int32_t>& rows, runtime::DevicePointer x,
-                  runtime::DevicePointer logits);
-  int64_t bytes() const { return projection_.bytes(); }
+             const DecoderOptions& options, bool add_one);
+  /// x: [tokens, hidden]; out: f32 [step.logit_rows, vocab or hidden]. Throws ModelError for logits when
+  /// there is no projection.
+  void operator()(StepData& data, const Step& step, runtime::DevicePointer x, runtime::DevicePointer out);
+  int64_t bytes() const { return projection_ ? projection_->bytes() : 0; }
 
  private:
   DecoderConfig config_;
   runtime::Buffer norm_weight_;
   kernels::RmsNorm norm_;
-  Linear projection_;
+  std::optional<Linear> projection_;
+  std::unique_ptr<kernels::ActivationKernel> cap_;
+  int64_t cap_width_ = 0;
   Workspace chosen_;
 };
 

@@ -1,34 +1,37 @@
-// Gemma 3 (Gemma team, 2025): as Llama, with norms on both sides of each part, norms of the heads of q and k,
-// five sliding-window layers for each global one (with rotary bases of their own), tanh-GELU, and embeddings
-// scaled up.
+// Gemma 2 and 3 (Gemma team, 2024 and 2025): as Llama, with norms on both sides of each part, tanh-GELU, and
+// embeddings scaled up.
 //
 //   x = embed(tokens)·√hidden
 //   for each layer:  x += norm(Wo·attention(rope(headnorm(Wqkv·norm(x)))))
 //                    x += norm(Wdown·(gelu(Wgate·norm(x)) · Wup·norm(x)))
-//   logits = Whead·norm(x)
+//   logits = cap(Whead·norm(x))
 //
+// Gemma 2 has no norms of heads; its scores and logits are capped, and every other layer sees a window alone.
+// Gemma 3 has no caps; of six layers five see a window, and those have a rotary base of their own.
 // All norms multiply by 1 + weight; GGUF files hold the sum.
 #include "models/gemma.h"
 
 #include <cmath>
 
+#include "models/decoder_config.h"
 #include "models/decoder_parts.h"
 
 namespace rose::models {
 namespace {
 
-class Gemma3 : public Decoder {
+class Gemma : public Decoder {
  public:
-  Gemma3(runtime::Context& context, const Checkpoint& checkpoint, DecoderConfig config, Precision precision)
+  Gemma(runtime::Context& context, const Checkpoint& checkpoint, DecoderConfig config,
+        const DecoderOptions& options)
       : Decoder(std::move(config)),
         embed_(checkpoint, config_, static_cast<float>(std::sqrt(static_cast<double>(config_.hidden)))),
-        global_rope_(context, config_.rope, {}),
-        local_rope_(context, local(config_), {}),
+        global_rope_(context, config_),
+        local_rope_(context, local(config_)),
         norm_(context, {.dtype = ir::f32, .hidden = config_.hidden, .epsilon = config_.epsilon}),
         add_and_norm_(
             context,
             {.dtype = ir::f32, .hidden = config_.hidden, .epsilon = config_.epsilon, .residual = true}),
-        head_(context, checkpoint, config_, precision, !checkpoint.is_gguf()),
+        head_(context, checkpoint, config_, options, !checkpoint.is_gguf()),
         data_(context, config_),
         part_(context) {
     const bool one = !checkpoint.is_gguf();
@@ -36,13 +39,12 @@ class Gemma3 : public Decoder {
       auto weight = [&](std::string_view name) {
         return norm_weight(context, checkpoint, layer_tensor(i, name), config_.hidden, one);
       };
-      layers_.push_back({weight("input_layernorm.weight"), weight("post_attention_layernorm.weight"),
-                         weight("pre_feedforward_layernorm.weight"),
-                         weight("post_feedforward_layernorm.weight"),
-                         SelfAttention(context, checkpoint, config_, i, precision,
-                                       {.adds = false, .global = config_.is_global(i), .add_one = one}),
-                         FeedForward(context, checkpoint, config_, i, precision, "gelu_tanh", false),
-                         config_.is_global(i)});
+      layers_.push_back(
+          {weight("input_layernorm.weight"), weight("post_attention_layernorm.weight"),
+           weight("pre_feedforward_layernorm.weight"), weight("post_feedforward_layernorm.weight"),
+           SelfAttention(context, checkpoint, config_, i, options.precision,
+                         {.adds = false, .global = config_.is_global(i), .add_one = one}),
+           FeedForward(context, checkpoint, config_, i, options.precision, false), config_.is_global(i)});
     }
   }
 
@@ -52,9 +54,9 @@ class Gemma3 : public Decoder {
     return bytes;
   }
 
-  void forward(const Step& step, KvCache& cache, runtime::DevicePointer logits) override {
-    data_.load(step, layers_[0].attention.kernel());
-    for (int32_t length : step.lengths) global_rope_.for_positions(length), local_rope_.for_positions(length);
+  void forward(const Step& step, KvCache& cache, runtime::DevicePointer out) override {
+    global_rope_.prepare(step), local_rope_.prepare(step);
+    data_.load(step, layers_[0].attention.kernel(), step.positions);
     auto& stream = data_.stream;
     auto x = data_.room(data_.x, config_.hidden), h = data_.room(data_.h, config_.hidden),
          part = data_.room(part_, config_.hidden);
@@ -71,14 +73,14 @@ class Gemma3 : public Decoder {
       add_and_norm_(stream, part, x, layers_[std::min(i + 1, layers_.size() - 1)].before_attention, h,
                     data_.tokens);
     }
-    head_(data_, step.logit_rows, x, logits);
+    head_(data_, step, x, out);
   }
 
  private:
-  static kernels::RopeParameters local(const DecoderConfig& config) {
-    auto rope = config.rope;
-    rope.base = config.local_rope_base, rope.scaling = kernels::RopeScaling::kNone;
-    return rope;
+  static DecoderConfig local(DecoderConfig config) {
+    if (config.local_rope_base == 0) return config;
+    config.rope.base = config.local_rope_base, config.rope.scaling = kernels::RopeScaling::kNone;
+    return config;
   }
 
   struct Layer {
@@ -97,49 +99,77 @@ class Gemma3 : public Decoder {
   Workspace part_;
 };
 
-}  // namespace
+// What older files of Gemma leave out.
+DecoderConfig gemma_defaults() {
+  DecoderConfig c;
+  c.q_heads = 8, c.kv_heads = 4, c.head_dim = 256;
+  c.epsilon = 1e-6, c.activation = "gelu_tanh", c.tied = true;
+  return c;
+}
 
-namespace {
+// "query_pre_attn_scalar". GGUF files have no word for it: it is the head size but in the largest models,
+// which are known by their layers and take hidden / heads.
+void set_attention_scale(const Checkpoint& checkpoint, DecoderConfig& c, int64_t largest_layers) {
+  double scalar = checkpoint.find_real("query_pre_attn_scalar", "")
+                      .value_or(checkpoint.is_gguf() ? static_cast<double>(c.head_dim) : 256);
+  if (checkpoint.is_gguf() && c.layers == largest_layers)
+    scalar = static_cast<double>(c.hidden) / static_cast<double>(c.q_heads);
+  if (!(scalar > 0))
+    fail("{}: expected a positive number, found {}", field(checkpoint, "query_pre_attn_scalar", ""), scalar);
+  c.attention_scale = 1 / std::sqrt(scalar);
+}
 
-// Newer files list the kind of each layer. All known ones repeat: some sliding-window layers, then a global
-// one.
-void read_layer_types(const Checkpoint& checkpoint, DecoderConfig& c) {
-  auto types = checkpoint.config().find("layer_types");
-  if (types == checkpoint.config().end() || !types->is_array()) return;
-  int64_t first = 0;
-  while (first < static_cast<int64_t>(types->size()) &&
-         (*types)[static_cast<size_t>(first)] != "full_attention")
-    ++first;
-  c.global_every = first < static_cast<int64_t>(types->size()) ? first + 1 : 0;
-  for (int64_t i = 0; i < c.layers; ++i)
-    if (i >= static_cast<int64_t>(types->size()) ||
-        ((*types)[static_cast<size_t>(i)] == "full_attention") != c.is_global(i))
-      fail("{}: layer_types: this order of layers is not supported", checkpoint.files().config->string());
+// Without a key a model of this kind caps as it was published; null means that it does not.
+double cap(const Checkpoint& checkpoint, const char* key, double published) {
+  double silent = checkpoint.config().is_object() && checkpoint.config().contains(key) ? 0 : published;
+  double value = checkpoint.find_real(key, key).value_or(silent);
+  if (value < 0) fail("{}: expected a positive number, found {}", field(checkpoint, key, key), value);
+  return value;
 }
 
 }  // namespace
 
-std::unique_ptr<Decoder> load_gemma3(runtime::Context& context, const Checkpoint& checkpoint,
-                                     Precision precision) {
-  auto config = read_decoder_config(checkpoint);
-  config.qk_norm = true;
-  config.window = checkpoint.find_integer("sliding_window", "attention.sliding_window").value_or(0);
-  config.global_every =
+std::unique_ptr<Decoder> make_gemma(runtime::Context& context, const Checkpoint& checkpoint,
+                                    DecoderConfig config, const DecoderOptions& options) {
+  return std::make_unique<Gemma>(context, checkpoint, std::move(config), options);
+}
+
+DecoderConfig configure_gemma2(const Checkpoint& checkpoint) {
+  auto defaults = gemma_defaults();
+  defaults.vocab = 256000, defaults.context_length = 8192;
+  auto c = read_common_config(checkpoint, defaults);
+  set_window(checkpoint, c,
+             checkpoint.find_integer("sliding_window", "attention.sliding_window").value_or(4096),
+             [](int64_t layer) { return layer % 2 == 0; });
+  set_attention_scale(checkpoint, c, 46);
+  c.softcap = cap(checkpoint, "attn_logit_softcapping", 50);
+  c.final_softcap = cap(checkpoint, "final_logit_softcapping", 30);
+  return c;
+}
+
+DecoderConfig configure_gemma3(const Checkpoint& checkpoint) {
+  auto defaults = gemma_defaults();
+  defaults.vocab = 262208, defaults.context_length = 131072, defaults.rope.base = 1e6;
+  auto c = read_common_config(checkpoint, defaults);
+  c.qk_norm = true;
+  const int64_t every =
       checkpoint.find_integer("sliding_window_pattern", "attention.sliding_window_pattern").value_or(6);
-  config.local_rope_base =
-      checkpoint.find_real("rope_local_base_freq", "rope.local_freq_base").value_or(10000);
-  if (!checkpoint.is_gguf()) {
-    read_layer_types(checkpoint, config);
-    auto rope = checkpoint.config().find("rope_parameters");
-    if (rope == checkpoint.config().end())
-      config.rope.base = checkpoint.find_real("rope_theta", "").value_or(1e6);
-    else if (rope->contains("sliding_attention"))
-      config.local_rope_base = (*rope)["sliding_attention"].value("rope_theta", 10000.0);
-    config.epsilon = checkpoint.find_real("rms_norm_eps", "").value_or(1e-6);
-    if (auto scalar = checkpoint.find_real("query_pre_attn_scalar", ""))
-      config.attention_scale = 1 / std::sqrt(*scalar);
-  }
-  return std::make_unique<Gemma3>(context, checkpoint, std::move(config), precision);
+  set_window(checkpoint, c,
+             checkpoint.find_integer("sliding_window", "attention.sliding_window").value_or(4096),
+             [](int64_t) { return true; });
+  if (checkpoint.is_gguf() || !checkpoint.config().contains("layer_types"))
+    for (int64_t i = 0; i < c.layers; ++i)
+      c.sliding[static_cast<size_t>(i)] = every < 1 || (i + 1) % every != 0;
+  set_attention_scale(checkpoint, c, 62);
+  c.softcap = cap(checkpoint, "attn_logit_softcapping", 0);
+  c.final_softcap = cap(checkpoint, "final_logit_softcapping", 0);
+  c.local_rope_base = checkpoint.find_real("rope_local_base_freq", "rope.local_freq_base").value_or(10000);
+  if (checkpoint.is_gguf()) return c;
+  auto rope = checkpoint.config().find("rope_parameters");
+  if (rope != checkpoint.config().end() && rope->is_object())
+    if (auto local = rope->find("sliding_attention"); local != rope->end() && local->is_object())
+      c.local_rope_base = local->value("rope_theta", c.local_rope_base);
+  return c;
 }
 
 }  // namespace rose::models

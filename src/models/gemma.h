@@ -1,11 +1,14 @@
-// Gemma 3, text only. See decoder.h for the arguments.
+// Gemma 2 and 3. See decoder.h for the arguments.
 #pragma once
 
 #include "models/decoder.h"
 
 namespace rose::models {
 
-std::unique_ptr<Decoder> load_gemma3(runtime::Context& context, const Checkpoint& checkpoint,
-                                     Precision precision);
+DecoderConfig configure_gemma2(const Checkpoint& checkpoint);
+DecoderConfig configure_gemma3(const Checkpoint& checkpoint);
+
+std::unique_ptr<Decoder> make_gemma(runtime::Context& context, const Checkpoint& checkpoint,
+                                    DecoderConfig config, const DecoderOptions& options);
 
 }  // namespace rose::models

@@ -7,9 +7,10 @@
 //   logits = Whead·norm(x)
 //
 // Llama 1 to 3, SmolLM2 and Mistral are this with other numbers; Qwen 2 adds biases to q, k and v; Qwen 3
-// norms the heads of q and k instead.
+// norms the heads of q and k instead; for Phi-3 see phi.cpp.
 #include "models/llama.h"
 
+#include "models/decoder_config.h"
 #include "models/decoder_parts.h"
 
 namespace rose::models {
@@ -17,20 +18,22 @@ namespace {
 
 class Llama : public Decoder {
  public:
-  Llama(runtime::Context& context, const Checkpoint& checkpoint, DecoderConfig config, Precision precision)
+  Llama(runtime::Context& context, const Checkpoint& checkpoint, DecoderConfig config,
+        const DecoderOptions& options)
       : Decoder(std::move(config)),
         embed_(checkpoint, config_, 1),
-        rope_(context, config_.rope, config_.rope_divisors),
+        rope_(context, config_),
         norm_(context, {.dtype = ir::f32, .hidden = config_.hidden, .epsilon = config_.epsilon}),
-        head_(context, checkpoint, config_, precision, false),
+        head_(context, checkpoint, config_, options, false),
         data_(context, config_) {
     for (int64_t i = 0; i < config_.layers; ++i)
       layers_.push_back(
           {norm_weight(context, checkpoint, layer_tensor(i, "input_layernorm.weight"), config_.hidden, false),
            norm_weight(context, checkpoint, layer_tensor(i, "post_attention_layernorm.weight"),
                        config_.hidden, false),
-           SelfAttention(context, checkpoint, config_, i, precision, {.global = config_.is_global(i)}),
-           FeedForward(context, checkpoint, config_, i, precision, "silu", true)});
+           SelfAttention(context, checkpoint, config_, i, options.precision,
+                         {.global = config_.is_global(i)}),
+           FeedForward(context, checkpoint, config_, i, options.precision, true)});
   }
 
   int64_t weight_bytes() const override {
@@ -39,9 +42,9 @@ class Llama : public Decoder {
     return bytes;
   }
 
-  void forward(const Step& step, KvCache& cache, runtime::DevicePointer logits) override {
-    data_.load(step, layers_[0].attention.kernel());
-    for (int32_t length : step.lengths) rope_.for_positions(length);
+  void forward(const Step& step, KvCache& cache, runtime::DevicePointer out) override {
+    rope_.prepare(step);
+    data_.load(step, layers_[0].attention.kernel(), rope_.places(step));
     auto x = data_.room(data_.x, config_.hidden), h = data_.room(data_.h, config_.hidden);
     embed_(data_.stream, step.tokens, x);
     for (auto& layer : layers_) {
@@ -50,7 +53,7 @@ class Llama : public Decoder {
       norm_(data_.stream, x, layer.feed_forward_norm, h, data_.tokens);
       layer.feed_forward(data_, h, x);
     }
-    head_(data_, step.logit_rows, x, logits);
+    head_(data_, step, x, out);
   }
 
  private:
@@ -70,30 +73,60 @@ class Llama : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> load_llama(runtime::Context& context, const Checkpoint& checkpoint,
-                                    Precision precision) {
-  auto config = read_decoder_config(checkpoint);
+std::unique_ptr<Decoder> make_llama(runtime::Context& context, const Checkpoint& checkpoint,
+                                    DecoderConfig config, const DecoderOptions& options) {
+  return std::make_unique<Llama>(context, checkpoint, std::move(config), options);
+}
+
+DecoderConfig configure_llama(const Checkpoint& checkpoint) {
+  auto c = read_common_config(checkpoint);
   // Converters to GGUF put the two elements of a rotary pair side by side.
-  if (checkpoint.is_gguf()) config.rope_style = "interleaved";
-  config.window = checkpoint.find_integer("sliding_window", "attention.sliding_window").value_or(0);
-  config.global_every = 0;
-  return std::make_unique<Llama>(context, checkpoint, std::move(config), precision);
+  if (checkpoint.is_gguf()) c.rope_style = "interleaved";
+  set_window(checkpoint, c, checkpoint.find_integer("", "attention.sliding_window").value_or(0),
+             [](int64_t) { return true; });
+  return c;
 }
 
-std::unique_ptr<Decoder> load_qwen2(runtime::Context& context, const Checkpoint& checkpoint,
-                                    Precision precision) {
-  auto config = read_decoder_config(checkpoint);
-  if (checkpoint.config().is_object() && checkpoint.config().value("use_sliding_window", false))
-    fail("{}: use_sliding_window: is not supported for {}", checkpoint.files().config->string(),
-         config.architecture);
-  return std::make_unique<Llama>(context, checkpoint, std::move(config), precision);
+DecoderConfig configure_mistral(const Checkpoint& checkpoint) {
+  DecoderConfig defaults;
+  defaults.kv_heads = 8;
+  auto c = read_common_config(checkpoint, defaults);
+  // null means that there is no window, and silence means one of 4096 tokens.
+  int64_t silent =
+      checkpoint.config().is_object() && !checkpoint.config().contains("sliding_window") ? 4096 : 0;
+  set_window(checkpoint, c,
+             checkpoint.find_integer("sliding_window", "attention.sliding_window").value_or(silent),
+             [](int64_t) { return true; });
+  return c;
 }
 
-std::unique_ptr<Decoder> load_qwen3(runtime::Context& context, const Checkpoint& checkpoint,
-                                    Precision precision) {
-  auto config = read_decoder_config(checkpoint);
-  config.qk_norm = true;
-  return std::make_unique<Llama>(context, checkpoint, std::move(config), precision);
+namespace {
+
+// Qwen's files name a window even where none is used.
+void set_qwen_window(const Checkpoint& checkpoint, DecoderConfig& c) {
+  if (checkpoint.is_gguf() || !checkpoint.config().value("use_sliding_window", false)) return;
+  set_window(checkpoint, c, checkpoint.find_integer("sliding_window", "").value_or(4096),
+             [](int64_t) { return true; });
+  if (checkpoint.config().contains("layer_types")) return;
+  const int64_t first = checkpoint.find_integer("max_window_layers", "").value_or(28);
+  for (int64_t i = 0; i < c.layers; ++i) c.sliding[static_cast<size_t>(i)] = i >= first;
+}
+
+}  // namespace
+
+DecoderConfig configure_qwen2(const Checkpoint& checkpoint) {
+  auto c = read_common_config(checkpoint);
+  set_qwen_window(checkpoint, c);
+  return c;
+}
+
+DecoderConfig configure_qwen3(const Checkpoint& checkpoint) {
+  DecoderConfig defaults;
+  defaults.head_dim = checkpoint.is_gguf() ? 0 : 128;
+  auto c = read_common_config(checkpoint, defaults);
+  c.qk_norm = true;
+  set_qwen_window(checkpoint, c);
+  return c;
 }
 
 }  // namespace rose::models

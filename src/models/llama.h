@@ -6,11 +6,12 @@
 
 namespace rose::models {
 
-std::unique_ptr<Decoder> load_llama(runtime::Context& context, const Checkpoint& checkpoint,
-                                    Precision precision);
-std::unique_ptr<Decoder> load_qwen2(runtime::Context& context, const Checkpoint& checkpoint,
-                                    Precision precision);
-std::unique_ptr<Decoder> load_qwen3(runtime::Context& context, const Checkpoint& checkpoint,
-                                    Precision precision);
+DecoderConfig configure_llama(const Checkpoint& checkpoint);
+DecoderConfig configure_mistral(const Checkpoint& checkpoint);
+DecoderConfig configure_qwen2(const Checkpoint& checkpoint);
+DecoderConfig configure_qwen3(const Checkpoint& checkpoint);
+
+std::unique_ptr<Decoder> make_llama(runtime::Context& context, const Checkpoint& checkpoint,
+                                    DecoderConfig config, const DecoderOptions& options);
 
 }  // namespace rose::models

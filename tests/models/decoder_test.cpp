@@ -177,7 +177,7 @@ TEST(GemmaDecoders, ReadRopeParametersAndLayerTypes) {
                                {"sliding_attention", {{"rope_theta", 10000.0}, {"rope_type", "default"}}}};
   std::ofstream(path / "config.json") << config.dump();
   check(t, path, "gemma3 in new words");
-  config["layer_types"] = {"full_attention", "sliding_attention", "sliding_attention", "full_attention"};
+  config["layer_types"] = {"sliding_attention", "linear_attention", "sliding_attention", "full_attention"};
   std::ofstream(path / "config.json") << config.dump();
   EXPECT_THROW(load_decoder(context(), Checkpoint::open(path), Precision::kExact), ModelError);
 }

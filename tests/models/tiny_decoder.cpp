@@ -109,7 +109,8 @@ std::filesystem::path TinyDecoder::write_folder(const std::filesystem::path& fol
                         {"rope_theta", rope_base}};
   if (window) config["sliding_window"] = window;
   if (gemma())
-    config["sliding_window_pattern"] = global_every, config["rope_local_base_freq"] = local_rope_base;
+    config["sliding_window_pattern"] = global_every, config["rope_local_base_freq"] = local_rope_base,
+    config["query_pre_attn_scalar"] = head_dim;
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "config.json") << config.dump();
   weights::SafetensorsWriter writer;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "dsl/fragment.h"
 #include "kernels/activation/functions.h"
 #include "kernels/launch.h"
@@ -17,6 +19,8 @@ ir::Kernel activation(const ir::Target& target, const ActivationSpec& spec) {
   if (!packed && !separate && spec.form != "plain")
     throw KernelError(fmt::format("activation: form is '{}'; use packed, separate or plain", spec.form));
   Launch launch{.target = target, .threads = row_threads(target, spec.width, spec.dtype, spec.threads)};
+  if (!std::isfinite(spec.cap) || spec.cap < 0)
+    throw KernelError(fmt::format("activation: cap is {}; use a positive number, or 0 for none", spec.cap));
   return record("activation", launch, [&](Block& block) {
     Shape rows = shape(dynamic("rows"), spec.width);
     auto x = block.input(separate ? "gate" : "x", spec.dtype,
@@ -31,7 +35,9 @@ ir::Kernel activation(const ir::Target& target, const ActivationSpec& spec) {
     Frag factor;  // loaded before the arithmetic starts, so that both rows are in flight
     if (packed) factor = load(row.slice(spec.width, spec.width), lanes);
     if (separate) factor = load(up(group.row), lanes);
-    auto active = map(to(f32, gate), [function](Val v) { return activate(function, v); });
+    auto active = map(to(f32, gate), [function, cap = spec.cap](Val v) {
+      return cap == 0 ? activate(function, v) : activate(function, v * (1 / cap)) * cap;
+    });
     store(out(group.row), spec.form == "plain" ? active : active * to(f32, factor));
   });
 }
@@ -58,7 +64,7 @@ CatalogEntry activation_entry() {
       {"width=4096", "width=4096,form=separate", "width=14336,function=gelu_tanh",
        "width=1536,function=gelu_erf,form=plain,dtype=f32",
        "width=6912,function=gelu_tanh,form=separate,dtype=f16", "width=4096,function=relu,form=plain",
-       "width=768,function=tanh,form=plain"});
+       "width=768,function=tanh,form=plain", "width=4000,function=tanh,form=plain,cap=30,dtype=f32"});
   e.bench_rows = 65536;
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
     auto spec = parse_spec<ActivationSpec>(text);

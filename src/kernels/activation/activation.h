@@ -12,6 +12,7 @@ struct ActivationSpec {
   std::string function = "silu";  // silu, gelu_tanh, gelu_erf, relu, tanh or sigmoid
   std::string form =
       "packed";     // packed: x is [rows, 2·width], gate first; separate: gate and up; plain: no gate
+  double cap = 0;   // not 0: cap · f(x / cap); with tanh, values stay within ±cap (Gemma 2)
   int threads = 0;  // of a GPU block; 0: chosen from width
 
   void fields(Fields& f) {
@@ -19,6 +20,7 @@ struct ActivationSpec {
     f("width", width, "elements of a row of out, 1 to 65536");
     f("function", function, "silu, gelu_tanh, gelu_erf, relu, tanh or sigmoid");
     f("form", form, "packed (f(x[:width]) * x[width:]), separate (f(gate) * up) or plain (f(x))");
+    f("cap", cap, "cap · f(x / cap) instead of f(x); 0: off");
     f("threads", threads, "threads of a GPU block; 0: chosen from width");
   }
 };

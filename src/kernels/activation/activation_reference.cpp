@@ -11,7 +11,9 @@ void activation_reference(const ActivationSpec& spec, const double* x, const dou
     for (int64_t i = 0; i < spec.width; ++i) {
       const double* gate = x + r * spec.width * (packed ? 2 : 1);
       double factor = packed ? gate[spec.width + i] : up ? up[r * spec.width + i] : 1;
-      out[r * spec.width + i] = activate_reference(function, gate[i]) * factor;
+      double active = spec.cap == 0 ? activate_reference(function, gate[i])
+                                    : activate_reference(function, gate[i] / spec.cap) * spec.cap;
+      out[r * spec.width + i] = active * factor;
     }
 }
 

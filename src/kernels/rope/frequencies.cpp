@@ -17,6 +17,11 @@ void check(const RopeParameters& p) {
       throw KernelError(std::string("rope: ") + what + " must be a positive number");
   };
   positive(p.base, "base");
+  require(p.divisors.empty() || static_cast<int64_t>(p.divisors.size()) == p.rotary_dim / 2, "rope",
+          "divisors", static_cast<int64_t>(p.divisors.size()),
+          "use one for each pair of dimensions, or none");
+  for (float divisor : p.divisors) positive(divisor, "a divisor");
+  if (p.attention_factor != 0) positive(p.attention_factor, "attention_factor");
   if (p.scaling != RopeScaling::kNone) positive(p.factor, "factor");
   if (p.scaling == RopeScaling::kLlama3 || p.scaling == RopeScaling::kYarn)
     require(p.original_positions > 0, "rope", "original_positions", p.original_positions,
@@ -68,15 +73,15 @@ std::vector<double> rope_frequencies(const RopeParameters& p) {
           std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);  // 1: interpolated fully
       frequency = frequency / p.factor * slow + frequency * (1 - slow);
     }
-    frequencies[i] = frequency;
+    frequencies[i] = p.divisors.empty() ? frequency : frequency / p.divisors[i];
   }
   return frequencies;
 }
 
 double rope_attention_factor(const RopeParameters& p) {
   check(p);
-  if (p.scaling != RopeScaling::kYarn) return 1;
   if (p.attention_factor != 0) return p.attention_factor;
+  if (p.scaling != RopeScaling::kYarn) return 1;
   if (p.mscale != 0 && p.mscale_all_dim != 0)
     return yarn_scale(p.factor, p.mscale) / yarn_scale(p.factor, p.mscale_all_dim);
   return yarn_scale(p.factor, 1);

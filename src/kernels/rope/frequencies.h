@@ -20,8 +20,11 @@ struct RopeParameters {
   double high_frequency_factor = 4;       // kLlama3
   double beta_fast = 32, beta_slow = 1;   // kYarn: turns within the original context
   bool truncate = true;                   // kYarn: round the range of dimensions outwards
-  double attention_factor = 0;            // kYarn: of cosines and sines; 0: from factor and mscale below
+  double attention_factor = 0;            // of cosines and sines; 0: 1, kYarn: from factor and mscale below
   double mscale = 0, mscale_all_dim = 0;  // kYarn: DeepSeek's form of the attention factor; 0: the paper's
+  // Each frequency is divided by its own number, [rotary_dim / 2]; empty: none. Phi-3's "long_factor" (Ding
+  // et al., "LongRoPE", 2024), and how GGUF files keep the scaling of Llama 3.
+  std::vector<float> divisors;
 };
 
 // Radians a position for each pair of dimensions, [rotary_dim / 2]:
@@ -37,8 +40,9 @@ struct RopeParameters {
 // Throws KernelError for parameters outside of their range.
 std::vector<double> rope_frequencies(const RopeParameters& parameters);
 
-// What cosines and sines are multiplied with: 1, and for YaRN 0.1 ln(factor) + 1 (the paper's √(1/t),
-// section 3.4), or the quotient of 0.1 · m · ln(factor) + 1 for m = mscale and m = mscale_all_dim.
+// What cosines and sines are multiplied with: attention_factor if given; else 1, and for YaRN 0.1 ln(factor)
+// + 1 (the paper's √(1/t), section 3.4), or the quotient of 0.1 · m · ln(factor) + 1 for m = mscale and m =
+// mscale_all_dim.
 double rope_attention_factor(const RopeParameters& parameters);
 
 // [positions, rotary_dim]: for each position, rotary_dim / 2 cosines, then as many sines, times the attention

@@ -66,6 +66,14 @@ TEST(Activation, FarFromZero) {
   }
 }
 
+TEST(Activation, CapsKeepValuesWithinTheirBounds) {
+  for (double cap : {30.0, 50.0, 0.5}) {
+    ActivationSpec spec;
+    spec.function = "tanh", spec.form = "plain", spec.dtype = ir::f32, spec.width = 500, spec.cap = cap;
+    check(spec, 3, 4 * cap);
+  }
+}
+
 TEST(Activation, NanStaysNanAndInfinitiesReachTheirLimits) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   for (const char* function : {"silu", "gelu_tanh", "gelu_erf", "relu", "tanh", "sigmoid"}) {
@@ -87,6 +95,8 @@ TEST(Activation, RefusesSpecsOutsideItsRange) {
   spec = {}, spec.form = "interleaved";
   EXPECT_THROW(ActivationKernel(test_context(), spec), KernelError);
   spec = {}, spec.width = 65537;
+  EXPECT_THROW(ActivationKernel(test_context(), spec), KernelError);
+  spec = {}, spec.cap = -1;
   EXPECT_THROW(ActivationKernel(test_context(), spec), KernelError);
 }
 

@@ -64,6 +64,19 @@ TEST(RopeFrequencies, YarnRampsOverDimensions) {
   EXPECT_DOUBLE_EQ(rope_attention_factor(p), 1.25);
 }
 
+TEST(RopeFrequencies, DivisorsOfTheirOwnAndAFactor) {
+  RopeParameters p{.rotary_dim = 6, .base = 100};
+  auto plain = rope_frequencies(p);
+  p.divisors = {1, 2, 8}, p.attention_factor = 1.5;
+  auto f = rope_frequencies(p);
+  for (size_t i = 0; i < 3; ++i) EXPECT_DOUBLE_EQ(f[i], plain[i] / p.divisors[i]);
+  EXPECT_FLOAT_EQ(rope_table(p, 3)[2 * 6 + 1], static_cast<float>(1.5 * std::cos(2 * f[1])));
+  p.divisors = {1, 2};
+  EXPECT_THROW(rope_frequencies(p), KernelError);
+  p.divisors = {1, 2, 0};
+  EXPECT_THROW(rope_frequencies(p), KernelError);
+}
+
 TEST(RopeFrequencies, TableHoldsCosinesThenSines) {
   RopeParameters p{.rotary_dim = 6, .base = 100};
   auto table = rope_table(p, 5);
