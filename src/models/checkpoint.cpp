@@ -88,10 +88,14 @@ const weights::Tensor* Checkpoint::find(std::string_view name) const {
   return tensors_.find(local_name(name));
 }
 
-const weights::Tensor& Checkpoint::tensor(std::string_view name, std::initializer_list<int64_t> shape) const {
+const weights::Tensor& Checkpoint::shaped(std::string_view name, std::initializer_list<int64_t> shape) const {
   std::vector<uint64_t> extents;
   for (int64_t extent : shape) extents.push_back(static_cast<uint64_t>(extent));
-  const auto& tensor = tensors_.at(local_name(name), extents);
+  return tensors_.at(local_name(name), extents);
+}
+
+const weights::Tensor& Checkpoint::tensor(std::string_view name, std::initializer_list<int64_t> shape) const {
+  const auto& tensor = shaped(name, shape);
   weights::expect_finite(tensors_, tensor);
   return tensor;
 }

@@ -40,6 +40,9 @@ class Checkpoint {
   /// missing.
   const weights::Tensor& tensor(std::string_view name, std::initializer_list<int64_t> shape) const;
   const weights::Tensor* find(std::string_view name) const;
+  /// The same without a look at the values, for those who look at them anyway on their way (WeightLoader
+  /// does).
+  const weights::Tensor& shaped(std::string_view name, std::initializer_list<int64_t> shape) const;
 
   /// A value of the configuration: `key` in config.json, or "ARCHITECTURE.gguf_key" of the metadata. Throws
   /// ModelError when it is missing (nullopt from the find_… forms) or not a number in range.

@@ -81,7 +81,18 @@ std::vector<Exponent> exponents_of(Format format) {
 template <typename Word>
 uint64_t first_block(const std::byte* data, uint64_t blocks, size_t stride, const Exponent& exponent) {
   const auto mask = static_cast<Word>(exponent.mask);
-  for (uint64_t i = 0; i < blocks; ++i) {
+  uint64_t i = 0;
+  // Plain types, many at a time: a loop without a way out of its middle becomes vector code.
+  if (stride == sizeof(Word)) {
+    constexpr uint64_t kMany = 1024;
+    for (; i + kMany <= blocks; i += kMany) {
+      Word words[kMany], found = 0;
+      std::memcpy(words, data + i * sizeof(Word), sizeof words);
+      for (uint64_t k = 0; k < kMany; ++k) found |= static_cast<Word>((words[k] & mask) == mask);
+      if (found) break;
+    }
+  }
+  for (; i < blocks; ++i) {
     Word word;
     std::memcpy(&word, data + i * stride + exponent.at, sizeof word);
     if ((word & mask) == mask) return i;

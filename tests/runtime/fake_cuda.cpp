@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <mutex>
 
 namespace rose::runtime {
 namespace {
@@ -14,6 +15,11 @@ using namespace cuda;
 // program.
 FakeState& state() {
   static FakeState instance;
+  return instance;
+}
+
+std::recursive_mutex& state_mutex() {
+  static std::recursive_mutex instance;
   return instance;
 }
 
@@ -33,10 +39,19 @@ struct FakeGraph {
 };
 struct FakeStream {
   FakeGraph* capture = nullptr;
+  std::vector<std::function<void()>> late;
+
+  void catch_up() {
+    for (const auto& action : std::exchange(late, {})) action();
+  }
+};
+struct FakeEvent {
+  FakeStream* stream = nullptr;
 };
 
 // Counts down the failures that a test has ordered for a function.
 Result outcome(const char* function) {
+  const std::lock_guard lock(state_mutex());
   FakeState& s = state();
   const auto found = s.fail.find(function);
   if (found == s.fail.end()) return kSuccess;
@@ -46,6 +61,7 @@ Result outcome(const char* function) {
 }
 
 Result seen(const char* function) {
+  const std::lock_guard lock(state_mutex());
   state().calls.push_back(function);
   return outcome(function);
 }
@@ -53,17 +69,20 @@ Result seen(const char* function) {
 template <class Handle, class Object>
 Result give(Handle* out, Object* object) {
   *out = reinterpret_cast<Handle>(object);
+  const std::lock_guard lock(state_mutex());
   ++state().live_handles;
   return kSuccess;
 }
 template <class Object, class Handle>
 Result take(Handle handle) {
   delete reinterpret_cast<Object*>(handle);
+  const std::lock_guard lock(state_mutex());
   --state().live_handles;
   return kSuccess;
 }
 
 Result allocate(void** out, size_t bytes, const char* function) {
+  const std::lock_guard lock(state_mutex());
   if (const Result r = seen(function)) return r;
   FakeState& s = state();
   if (bytes > s.memory - s.live_bytes) return kOutOfMemory;
@@ -73,6 +92,7 @@ Result allocate(void** out, size_t bytes, const char* function) {
   return kSuccess;
 }
 Result release(void* address, const char* function) {
+  const std::lock_guard lock(state_mutex());
   const auto found = blocks().find(address);
   if (found == blocks().end()) return kInvalidValue;
   state().live_bytes -= found->second;
@@ -245,7 +265,10 @@ void fill_execution(Functions& f) {
     return give(out, new FakeStream);
   };
   f.stream_destroy = [](StreamHandle s) -> Result { return take<FakeStream>(s); };
-  f.stream_synchronize = [](StreamHandle) -> Result { return outcome("StreamSynchronize"); };
+  f.stream_synchronize = [](StreamHandle s) -> Result {
+    reinterpret_cast<FakeStream*>(s)->catch_up();
+    return outcome("StreamSynchronize");
+  };
   f.stream_query = [](StreamHandle) -> Result { return outcome("StreamQuery"); };
   f.stream_wait_event = [](StreamHandle s, EventHandle, unsigned) -> Result {
     return work(s, "StreamWaitEvent", [] {});
@@ -264,11 +287,17 @@ void fill_execution(Functions& f) {
     *out = reinterpret_cast<FakeStream*>(s)->capture ? kCaptureActive : kCaptureNone;
     return kSuccess;
   };
-  f.event_create = [](EventHandle* out, unsigned) -> Result { return give(out, new char); };
-  f.event_destroy = [](EventHandle e) -> Result { return take<char>(e); };
-  f.event_record = [](EventHandle, StreamHandle s) -> Result { return work(s, "EventRecord", [] {}); };
+  f.event_create = [](EventHandle* out, unsigned) -> Result { return give(out, new FakeEvent); };
+  f.event_destroy = [](EventHandle e) -> Result { return take<FakeEvent>(e); };
+  f.event_record = [](EventHandle e, StreamHandle s) -> Result {
+    return work(s, "EventRecord",
+                [=] { reinterpret_cast<FakeEvent*>(e)->stream = reinterpret_cast<FakeStream*>(s); });
+  };
   f.event_query = [](EventHandle) -> Result { return outcome("EventQuery"); };
-  f.event_synchronize = [](EventHandle) -> Result { return kSuccess; };
+  f.event_synchronize = [](EventHandle e) -> Result {
+    if (auto* stream = reinterpret_cast<FakeEvent*>(e)->stream) stream->catch_up();
+    return outcome("EventSynchronize");
+  };
   f.event_elapsed_time = [](float* out, EventHandle, EventHandle) -> Result {
     *out = 2.5f;
     return outcome("EventElapsedTime");
@@ -311,7 +340,13 @@ void fill_memory(Functions& f) {
                 [=] { std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), n); });
   };
   f.copy_to_device_async = [](DeviceAddress to, const void* from, size_t n, StreamHandle s) -> Result {
-    return work(s, "MemcpyHtoDAsync", [=] { std::memcpy(reinterpret_cast<void*>(to), from, n); });
+    return work(s, "MemcpyHtoDAsync", [=] {
+      auto copy = [=] { std::memcpy(reinterpret_cast<void*>(to), from, n); };
+      if (state().late_copies)
+        reinterpret_cast<FakeStream*>(s)->late.emplace_back(copy);
+      else
+        copy();
+    });
   };
   f.copy_to_host_async = [](void* to, DeviceAddress from, size_t n, StreamHandle s) -> Result {
     return work(s, "MemcpyDtoHAsync", [=] { std::memcpy(to, reinterpret_cast<void*>(from), n); });

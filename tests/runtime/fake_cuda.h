@@ -18,7 +18,8 @@ struct FakeLaunch {
   std::vector<uint64_t> slots;  // the first 8 bytes of each argument
 };
 
-/// What the driver shows and has seen. Reset by every FakeCuda.
+/// What the driver shows and has seen. Reset by every FakeCuda. Calls may come from several threads; tests
+/// look at it in one.
 struct FakeState {
   // Set by tests.
   int version = 13000;
@@ -29,7 +30,8 @@ struct FakeState {
   bool pools = true;
   std::string info_log, error_log;
   int registers = 32, local_bytes = 0, static_shared = 1024;
-  size_t parameter_count = 0;                // of every kernel
+  size_t parameter_count = 0;  // of every kernel
+  bool late_copies = false;    // copies to the device run when their stream or an event is waited for
   std::map<std::string, cuda::Result> fail;  // function name without "cu" → result of its next calls
   std::map<std::string, int> fail_times;     // how often; missing: always
 
