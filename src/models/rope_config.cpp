@@ -37,7 +37,8 @@ void read_gguf(const Checkpoint& checkpoint, DecoderConfig& c) {
   auto original = static_cast<int64_t>(data.unsigned_or(key("original_context_length"), 0));
   auto within = divisors("rope_factors_short.weight"), beyond = divisors("rope_factors_long.weight");
   if (!within.empty() && !beyond.empty()) {
-    if (original < 2) fail("{}: {}: is missing", checkpoint.files().weights.string(), key("original_context_length"));
+    if (original < 2)
+      fail("{}: {}: is missing", checkpoint.files().weights.string(), key("original_context_length"));
     double stretch = static_cast<double>(c.context_length) / static_cast<double>(original);
     set_long_rope(c, std::move(within), std::move(beyond), original,
                   data.real_or(key("attn_factor"), long_attention_factor(stretch, original)));
@@ -51,10 +52,11 @@ void read_gguf(const Checkpoint& checkpoint, DecoderConfig& c) {
   } else if (type == "yarn") {
     c.rope.scaling = RopeScaling::kYarn;
     c.rope.original_positions = original ? original : c.context_length;
-    c.rope.beta_fast = data.real_or(key("yarn_beta_fast"), 32), c.rope.beta_slow = data.real_or(key("yarn_beta_slow"), 1);
+    c.rope.beta_fast = data.real_or(key("yarn_beta_fast"), 32),
+    c.rope.beta_slow = data.real_or(key("yarn_beta_slow"), 1);
   } else if (type != "none") {
-    fail("{}: {}: '{}' is not supported; ROSE knows linear, yarn and longrope", checkpoint.files().weights.string(),
-         key("type"), type);
+    fail("{}: {}: '{}' is not supported; ROSE knows linear, yarn and longrope",
+         checkpoint.files().weights.string(), key("type"), type);
   }
 }
 
@@ -120,7 +122,8 @@ void read_yarn(const Scaling& s, DecoderConfig& c) {
   auto& r = c.rope;
   r.scaling = RopeScaling::kYarn;
   r.original_positions = s.original(c);
-  r.factor = s.find("factor").value_or(static_cast<double>(c.context_length) / static_cast<double>(r.original_positions));
+  r.factor = s.find("factor").value_or(static_cast<double>(c.context_length) /
+                                       static_cast<double>(r.original_positions));
   r.beta_fast = s.number("beta_fast", 32), r.beta_slow = s.number("beta_slow", 1);
   r.attention_factor = s.number("attention_factor", 0);
   r.mscale = s.number("mscale", 0), r.mscale_all_dim = s.number("mscale_all_dim", 0);
@@ -144,14 +147,17 @@ void read_scaling(const Scaling& s, DecoderConfig& c) {
   } else if (type == "longrope") {
     int64_t original = s.original(c);
     if (original < 2) s.wrong("original_max_position_embeddings", "expected 2 or more");
-    double stretch = s.number("factor", static_cast<double>(c.context_length) / static_cast<double>(original));
-    set_long_rope(c, s.divisors("short_factor", r.rotary_dim / 2), s.divisors("long_factor", r.rotary_dim / 2),
-                  original, s.find("attention_factor").value_or(long_attention_factor(stretch, original)));
+    double stretch =
+        s.number("factor", static_cast<double>(c.context_length) / static_cast<double>(original));
+    set_long_rope(c, s.divisors("short_factor", r.rotary_dim / 2),
+                  s.divisors("long_factor", r.rotary_dim / 2), original,
+                  s.find("attention_factor").value_or(long_attention_factor(stretch, original)));
   } else if (type != "default" && type != "dynamic") {
     // "dynamic" changes the base beyond max_position_embeddings alone, which is where our context ends.
-    s.wrong("rope_type", fmt::format("'{}' is not supported; ROSE knows default, linear, dynamic, llama3, yarn and "
-                                     "longrope",
-                                     type));
+    s.wrong("rope_type",
+            fmt::format("'{}' is not supported; ROSE knows default, linear, dynamic, llama3, yarn and "
+                        "longrope",
+                        type));
   }
 }
 
@@ -162,11 +168,13 @@ void read_rope(const Checkpoint& checkpoint, DecoderConfig& c) {
   c.rope.rotary_dim = checkpoint.find_integer("", "rope.dimension_count").value_or(c.head_dim);
   // Files of newer versions hold base, partial rotation and scaling together in "rope_parameters".
   const auto& config = checkpoint.config();
-  const char* name = config.is_object() && config.contains("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  const char* name =
+      config.is_object() && config.contains("rope_parameters") ? "rope_parameters" : "rope_scaling";
   const nlohmann::json* object = nullptr;
   if (config.is_object())
     if (auto found = config.find(name); found != config.end() && !found->is_null())
-      object = found->is_object() && found->contains("full_attention") ? &(*found)["full_attention"] : &*found;
+      object =
+          found->is_object() && found->contains("full_attention") ? &(*found)["full_attention"] : &*found;
   if (!checkpoint.is_gguf()) {
     auto part = checkpoint.find_real("partial_rotary_factor", "");
     if (object && !part) part = Scaling(checkpoint, *object, name).find("partial_rotary_factor");
@@ -180,7 +188,8 @@ void read_rope(const Checkpoint& checkpoint, DecoderConfig& c) {
   else if (object)
     read_scaling(Scaling(checkpoint, *object, name), c);
   if (!(c.rope.base > 0) || !std::isfinite(c.rope.base))
-    fail("{}: expected a positive number, found {}", field(checkpoint, "rope_theta", "rope.freq_base"), c.rope.base);
+    fail("{}: expected a positive number, found {}", field(checkpoint, "rope_theta", "rope.freq_base"),
+         c.rope.base);
 }
 
 }  // namespace rose::models

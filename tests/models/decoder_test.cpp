@@ -8,25 +8,14 @@
 #include <fstream>
 #include <limits>
 
+#include "decoder_runner.h"
 #include "models/llama.h"
-#include "runtime/compile.h"
 #include "tiny_decoder.h"
 #include "weights/error.h"
 #include "weights/writer.h"
 
 namespace rose::models {
 namespace {
-
-runtime::Context& context() {
-  static const std::unique_ptr<runtime::Context> made = [] {
-    runtime::ContextOptions options;
-    options.device = "x86";
-    options.cache.disk = false;
-    options.log = runtime::log_to_stderr(runtime::LogLevel::kWarning);
-    return runtime::open_context(std::move(options));
-  }();
-  return *made;
-}
 
 std::vector<int32_t> some_tokens(int64_t count, int64_t vocab, uint64_t seed) {
   std::vector<int32_t> tokens;
@@ -36,59 +25,6 @@ std::vector<int32_t> some_tokens(int64_t count, int64_t vocab, uint64_t seed) {
   }
   return tokens;
 }
-
-// Sequences that are fed piece by piece, as the engine does it.
-class Runner {
- public:
-  Runner(Decoder& decoder, int64_t blocks)
-      : decoder_(decoder), cache_(context(), decoder.config(), blocks, 32) {}
-
-  // Feeds the next pieces.first tokens of each sequence at once; returns the logits of every token of the
-  // step.
-  struct Piece {
-    size_t sequence;
-    std::vector<int32_t> tokens;
-  };
-  std::vector<std::vector<float>> feed(const std::vector<Piece>& pieces) {
-    Step step;
-    step.first_tokens = {0}, step.table_width = kWidth;
-    for (const auto& piece : pieces) {
-      if (known_.size() <= piece.sequence) known_.resize(piece.sequence + 1);
-      for (int32_t token : piece.tokens) {
-        int64_t at = known_[piece.sequence]++;
-        step.logit_rows.push_back(static_cast<int32_t>(step.tokens.size()));
-        step.tokens.push_back(token), step.positions.push_back(static_cast<int32_t>(at));
-        step.slots.push_back(block(piece.sequence, at / 32) * 32 + at % 32);
-      }
-      step.first_tokens.push_back(static_cast<int32_t>(step.tokens.size()));
-      step.lengths.push_back(static_cast<int32_t>(known_[piece.sequence]));
-      for (int64_t b = 0; b < kWidth; ++b)
-        step.block_table.push_back(static_cast<int32_t>(block(piece.sequence, b)));
-    }
-    const auto vocab = static_cast<size_t>(decoder_.config().vocab);
-    std::vector<float> all(step.tokens.size() * vocab);
-    auto logits = context().device().allocate(all.size() * 4);
-    decoder_.forward(step, cache_, logits);
-    context().stream().download(all.data(), logits, all.size() * 4);
-    context().stream().synchronize();
-    std::vector<std::vector<float>> rows;
-    for (size_t i = 0; i < step.tokens.size(); ++i)
-      rows.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(i * vocab),
-                        all.begin() + static_cast<std::ptrdiff_t>((i + 1) * vocab));
-    return rows;
-  }
-
- private:
-  static constexpr int64_t kWidth = 4;
-  // Blocks of sequences lie among each other.
-  static int64_t block(size_t sequence, int64_t number) {
-    return number * 3 + static_cast<int64_t>(sequence);
-  }
-
-  Decoder& decoder_;
-  KvCache cache_;
-  std::vector<int64_t> known_;
-};
 
 // f32 against double: each sum of n terms errs by at most n roundings of its terms, layer after layer; norms
 // keep rows at about one, and an error of a row grows at most a few times in each part.
@@ -114,7 +50,7 @@ void expect_near(const std::vector<std::vector<float>>& got, const std::vector<d
 void check(const TinyDecoder& tiny, const std::filesystem::path& path, const std::string& what,
            double slack = 1) {
   auto checkpoint = Checkpoint::open(path);
-  auto decoder = load_decoder(context(), checkpoint, Precision::kExact);
+  auto decoder = load_decoder(model_context(), checkpoint, Precision::kExact);
   Runner runner(*decoder, 16);
   auto first = some_tokens(75, tiny.vocab, 1), second = some_tokens(40, tiny.vocab, 2);
   auto want = tiny.logits(first), other = tiny.logits(second);
@@ -179,7 +115,7 @@ TEST(GemmaDecoders, ReadRopeParametersAndLayerTypes) {
   check(t, path, "gemma3 in new words");
   config["layer_types"] = {"sliding_attention", "linear_attention", "sliding_attention", "full_attention"};
   std::ofstream(path / "config.json") << config.dump();
-  EXPECT_THROW(load_decoder(context(), Checkpoint::open(path), Precision::kExact), ModelError);
+  EXPECT_THROW(load_decoder(model_context(), Checkpoint::open(path), Precision::kExact), ModelError);
 }
 
 TEST(GgufDecoders, MatchThePlainForwardPass) {
@@ -207,7 +143,7 @@ TEST(FastProducts, StayCloseToTheExactOnes) {
   t.hidden = 256, t.intermediate = 512;
   t.tensors.clear(), t.randomise(5);
   auto checkpoint = Checkpoint::open(t.write_gguf(folder.path() / "model.gguf", weights::Format::kQ4_1));
-  auto decoder = load_decoder(context(), checkpoint, Precision::kFast);
+  auto decoder = load_decoder(model_context(), checkpoint, Precision::kFast);
   Runner runner(*decoder, 16);
   auto tokens = some_tokens(50, t.vocab, 1);
   auto want = t.logits(tokens);
@@ -238,7 +174,7 @@ TEST(BrokenCheckpoints, AreRefusedByFileAndTensor) {
   auto refuse = [&](TinyDecoder t, const std::string& name, std::initializer_list<const char*> words) {
     auto path = t.write_folder(folder.path() / name);
     std::string message =
-        message_of([&] { load_decoder(context(), Checkpoint::open(path), Precision::kExact); });
+        message_of([&] { load_decoder(model_context(), Checkpoint::open(path), Precision::kExact); });
     for (const char* word : words) EXPECT_NE(message.find(word), std::string::npos) << message;
   };
   auto t = tiny("llama");
@@ -264,7 +200,7 @@ TEST(BrokenCheckpoints, ConfigurationsAreChecked) {
   auto path = t.write_folder(folder.path() / "model");
   auto with = [&](const char* text) {
     std::ofstream(path / "config.json") << text;
-    return message_of([&] { load_decoder(context(), Checkpoint::open(path), Precision::kExact); });
+    return message_of([&] { load_decoder(model_context(), Checkpoint::open(path), Precision::kExact); });
   };
   EXPECT_NE(with("{").find("config.json: is not valid JSON"), std::string::npos);
   EXPECT_NE(with("[]").find("model_type"), std::string::npos);

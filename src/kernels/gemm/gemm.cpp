@@ -18,7 +18,8 @@ GemmSm90Spec many_rows(const GemmSpec& spec) {
 
 }  // namespace
 
-void pack_gated(const std::byte* gate, const std::byte* up, std::byte* packed, int64_t rows, size_t row_bytes) {
+void pack_gated(const std::byte* gate, const std::byte* up, std::byte* packed, int64_t rows,
+                size_t row_bytes) {
   require(rows >= 0 && rows % 8 == 0, "gemm", "rows of gate and up", rows, "use a multiple of 8");
   const size_t eight = 8 * row_bytes;
   for (int64_t i = 0; i < rows / 8; ++i, gate += eight, up += eight, packed += 2 * eight) {

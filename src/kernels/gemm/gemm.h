@@ -35,17 +35,18 @@ struct GemmSpec {
 };
 
 // Weights in device memory are [n, k], row-major, without gaps. Gated, row i of the gate projection is row
-// gated_row(i, false), and row i of the up projection row gated_row(i, true): eight rows of one, then eight of
-// the other. A bias of a gated product is permuted in the same way.
+// gated_row(i, false), and row i of the up projection row gated_row(i, true): eight rows of one, then eight
+// of the other. A bias of a gated product is permuted in the same way.
 constexpr int64_t gated_row(int64_t i, bool up) { return i / 8 * 16 + (up ? 8 : 0) + i % 8; }
 // Interleaves gate and up, each `rows` rows (a multiple of 8) of `row_bytes`, into `packed` (host memory).
-void pack_gated(const std::byte* gate, const std::byte* up, std::byte* packed, int64_t rows, size_t row_bytes);
+void pack_gated(const std::byte* gate, const std::byte* up, std::byte* packed, int64_t rows,
+                size_t row_bytes);
 inline int64_t weight_bytes(const GemmSpec& spec) { return spec.n * spec.k * spec.dtype.bits() / 8; }
 
-// Used by one thread at a time, and its launches by one stream at a time. Launches may be captured in a graph;
-// nothing is allocated and nobody waits then. With `pdl` a launch may begin before the kernel ahead of it has
-// ended: it reads weights at once, and everything else once that kernel is done; so weights must not be
-// written by a kernel that comes shortly before.
+// Used by one thread at a time, and its launches by one stream at a time. Launches may be captured in a
+// graph; nothing is allocated and nobody waits then. With `pdl` a launch may begin before the kernel ahead of
+// it has ended: it reads weights at once, and everything else once that kernel is done; so weights must not
+// be written by a kernel that comes shortly before.
 //
 // A row's bits depend on nothing but the row and the Spec for up to 64 rows, and beyond them on the range of
 // rows alone (see gemm.cpp); the order of every sum is fixed.
@@ -68,12 +69,12 @@ class Gemm {
     runtime::DevicePointer a;  // [m, k], 16-byte aligned
     int64_t a_stride = 0;      // elements between rows, a multiple of 8; 0: k
     runtime::DevicePointer weights;
-    runtime::DevicePointer out;       // [m, out_columns], 16-byte aligned
-    int64_t out_stride = 0;           // elements between rows, a multiple of 8; 0: out_columns
-    runtime::DevicePointer bias;      // f32 [n], with bias
-    runtime::DevicePointer residual;  // [m, out_columns], with residual; may be out
-    int64_t residual_stride = 0;      // elements between rows, a multiple of 8; 0: out_columns
-    runtime::DevicePointer workspace; // workspace_bytes(m), 256-byte aligned, not initialised
+    runtime::DevicePointer out;        // [m, out_columns], 16-byte aligned
+    int64_t out_stride = 0;            // elements between rows, a multiple of 8; 0: out_columns
+    runtime::DevicePointer bias;       // f32 [n], with bias
+    runtime::DevicePointer residual;   // [m, out_columns], with residual; may be out
+    int64_t residual_stride = 0;       // elements between rows, a multiple of 8; 0: out_columns
+    runtime::DevicePointer workspace;  // workspace_bytes(m), 256-byte aligned, not initialised
   };
   void operator()(runtime::Stream& stream, const Operands& operands, int64_t m);
 

@@ -16,8 +16,9 @@ CatalogEntry gemm_entry() {
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
     auto gemm = std::make_shared<Gemm>(context, parse_spec<GemmSpec>(text));
     gemm->prepare(rows);
-    return gemm_case(context, gemm->spec(), rows, gemm->workspace_bytes(rows),
-                     [gemm](runtime::Stream& stream, const Gemm::Operands& o, int64_t m) { (*gemm)(stream, o, m); });
+    return gemm_case(
+        context, gemm->spec(), rows, gemm->workspace_bytes(rows),
+        [gemm](runtime::Stream& stream, const Gemm::Operands& o, int64_t m) { (*gemm)(stream, o, m); });
   };
   return e;
 }

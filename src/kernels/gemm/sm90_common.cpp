@@ -30,8 +30,9 @@ Val gemm_activation(const GemmSpec& spec, const Val& x) {
   return spec.activation == "none" ? x : activate(parse_activation("gemm", spec.activation), x);
 }
 
-runtime::TensorMap gemm_map(runtime::Context& context, ir::Type dtype, runtime::DevicePointer base, int64_t rows,
-                            int64_t columns, int64_t stride, int box_rows, runtime::TensorMapL2 l2) {
+runtime::TensorMap gemm_map(runtime::Context& context, ir::Type dtype, runtime::DevicePointer base,
+                            int64_t rows, int64_t columns, int64_t stride, int box_rows,
+                            runtime::TensorMapL2 l2) {
   runtime::TensorMapSpec s;
   s.type = dtype == bf16 ? runtime::TensorMapType::kBf16 : runtime::TensorMapType::kF16;
   s.rank = 2, s.base = base, s.l2 = l2;
@@ -71,8 +72,8 @@ Gemm::Operands checked_operands(const GemmSpec& spec, const Gemm::Operands& oper
   stride("residual_stride", o.residual_stride, spec.out_columns());
   auto given = [](const char* name, runtime::DevicePointer pointer) {
     if (pointer.address == 0 || pointer.address % 16 != 0)
-      throw KernelError(fmt::format("gemm: '{}' is at address {:#x}; pass a pointer aligned to 16 bytes", name,
-                                    pointer.address));
+      throw KernelError(fmt::format("gemm: '{}' is at address {:#x}; pass a pointer aligned to 16 bytes",
+                                    name, pointer.address));
   };
   given("a", o.a), given("weights", o.weights), given("out", o.out);
   if (spec.bias) given("bias", o.bias);

@@ -40,8 +40,7 @@ GemmProblem gemm_problem(const GemmSpec& spec, int64_t m, uint64_t seed) {
   const int64_t columns = spec.out_columns();
   auto rows_with_gaps = [&](const std::vector<double>& values, int64_t width, int64_t stride) {
     std::vector<double> wide(static_cast<size_t>(m * stride), 1e4);
-    for (int64_t r = 0; r < m; ++r)
-      std::copy_n(values.begin() + r * width, width, wide.begin() + r * stride);
+    for (int64_t r = 0; r < m; ++r) std::copy_n(values.begin() + r * width, width, wide.begin() + r * stride);
     return upload(spec.dtype, wide);
   };
   p.a = random_values(spec.dtype, m * spec.k, seed);
@@ -73,7 +72,8 @@ void expect_gemm(const GemmSpec& spec, const GemmProblem& p, int64_t m, const st
   std::vector<double> sample, want(static_cast<size_t>(columns)), wanted;
   for (int64_t r = 0; r < m; ++r)
     for (int64_t c = columns; c < p.out_stride; ++c)
-      ASSERT_TRUE(std::isnan(all[static_cast<size_t>(r * p.out_stride + c)])) << what << ": wrote beyond row " << r;
+      ASSERT_TRUE(std::isnan(all[static_cast<size_t>(r * p.out_stride + c)]))
+          << what << ": wrote beyond row " << r;
   for (int64_t r = 0; r < m; r += std::max<int64_t>(1, m / 23)) {
     gemm_reference(spec, &p.a[static_cast<size_t>(r * spec.k)], p.weights.data(),
                    spec.bias ? p.bias.data() : nullptr,
@@ -81,14 +81,15 @@ void expect_gemm(const GemmSpec& spec, const GemmProblem& p, int64_t m, const st
     wanted.insert(wanted.end(), want.begin(), want.end());
     sample.insert(sample.end(), all.begin() + r * p.out_stride, all.begin() + r * p.out_stride + columns);
   }
-  // K products summed in f32, each partial sum below K in size; products of two such numbers when gated, whose
-  // factors stay below 4·sqrt(K) in such data (12 standard deviations); and one rounding to the output's type.
+  // K products summed in f32, each partial sum below K in size; products of two such numbers when gated,
+  // whose factors stay below 4·sqrt(K) in such data (12 standard deviations); and one rounding to the
+  // output's type.
   const double u = ir::unit_roundoff(ir::f32), k = static_cast<double>(spec.k);
   const double sum_error = k * u * 4, factor = spec.gated ? 8 * std::sqrt(k) : 1;
   double largest = 0;
   for (double w : wanted) largest = std::max(largest, std::abs(w));
-  expect_close(sample, wanted, sum_error * factor + 16 * u * (1 + largest), 1.01 * ir::unit_roundoff(spec.out_dtype),
-               what);
+  expect_close(sample, wanted, sum_error * factor + 16 * u * (1 + largest),
+               1.01 * ir::unit_roundoff(spec.out_dtype), what);
 }
 
 void check_gemm_against_reference(const GemmSpec& spec, int64_t m, const std::string& what,

@@ -16,9 +16,12 @@ TEST(Gemm, GatedWeightsAreInterleavedByEightRows) {
   for (size_t i = 0; i < gate.size(); ++i) gate[i] = std::byte(i), up[i] = std::byte(i + 100);
   pack_gated(gate.data(), up.data(), packed.data(), kRows, 3);
   for (int64_t i = 0; i < kRows; ++i) {
-    EXPECT_EQ(std::memcmp(&packed[static_cast<size_t>(gated_row(i, false) * 3)], &gate[static_cast<size_t>(i * 3)], 3),
+    EXPECT_EQ(std::memcmp(&packed[static_cast<size_t>(gated_row(i, false) * 3)],
+                          &gate[static_cast<size_t>(i * 3)], 3),
               0);
-    EXPECT_EQ(std::memcmp(&packed[static_cast<size_t>(gated_row(i, true) * 3)], &up[static_cast<size_t>(i * 3)], 3), 0);
+    EXPECT_EQ(
+        std::memcmp(&packed[static_cast<size_t>(gated_row(i, true) * 3)], &up[static_cast<size_t>(i * 3)], 3),
+        0);
   }
   EXPECT_THROW(pack_gated(gate.data(), up.data(), packed.data(), 12, 3), KernelError);
 }
@@ -37,7 +40,8 @@ Run prepared(const GemmSpec& spec, int64_t m, uint64_t seed) {
 
 TEST(Gemm, MatchesTheReferenceForAnyNumberOfRows) {
   if (!on_hopper()) GTEST_SKIP() << kNeedsHopper;
-  for (auto [n, k] : std::vector<std::pair<int64_t, int64_t>>{{1024, 1024}, {136, 1032}, {4096, 256}, {8, 8}}) {
+  for (auto [n, k] :
+       std::vector<std::pair<int64_t, int64_t>>{{1024, 1024}, {136, 1032}, {4096, 256}, {8, 8}}) {
     GemmSpec spec;
     spec.n = n, spec.k = k;
     Gemm gemm(test_context(), spec);
@@ -65,7 +69,8 @@ TEST(Gemm, Epilogues) {
 
 TEST(Gemm, ARowsBitsDoNotDependOnTheOtherRowsUpTo64) {
   if (!on_hopper()) GTEST_SKIP() << kNeedsHopper;
-  for (auto [n, k] : std::vector<std::pair<int64_t, int64_t>>{{6144, 4096}, {4096, 4096}, {1000, 2056}, {4096, 12288}}) {
+  for (auto [n, k] :
+       std::vector<std::pair<int64_t, int64_t>>{{6144, 4096}, {4096, 4096}, {1000, 2056}, {4096, 12288}}) {
     GemmSpec spec;
     spec.n = n, spec.k = k, spec.out_dtype = ir::f32;
     auto all = prepared(spec, 64, 9);
@@ -76,8 +81,8 @@ TEST(Gemm, ARowsBitsDoNotDependOnTheOtherRowsUpTo64) {
       all.launch(m);
       auto got = gemm_output(spec, all.problem, m);
       for (size_t i = 0; i < got.size(); ++i)
-        ASSERT_EQ(got[i], want[i]) << spec_text(spec) << " m=" << m << " row " << i / static_cast<size_t>(n) << " column "
-                                   << i % static_cast<size_t>(n);
+        ASSERT_EQ(got[i], want[i]) << spec_text(spec) << " m=" << m << " row " << i / static_cast<size_t>(n)
+                                   << " column " << i % static_cast<size_t>(n);
     }
   }
 }
@@ -98,7 +103,12 @@ TEST(Gemm, AChainInAGraphTwice) {
     auto chain = [&] {
       for (int i = 0; i < 6; ++i)
         gemm(test_stream(),
-             {.a = x[i % 2], .weights = weights, .out = x[(i + 1) % 2], .residual = x[i % 2], .workspace = workspace}, m);
+             {.a = x[i % 2],
+              .weights = weights,
+              .out = x[(i + 1) % 2],
+              .residual = x[i % 2],
+              .workspace = workspace},
+             m);
     };
     auto result = [&] { return download(spec.dtype, x[0], m * spec.n); };
     auto reset = [&] {
@@ -109,7 +119,12 @@ TEST(Gemm, AChainInAGraphTwice) {
     // One launch after the other.
     for (int i = 0; i < 6; ++i) {
       gemm(test_stream(),
-           {.a = x[i % 2], .weights = weights, .out = x[(i + 1) % 2], .residual = x[i % 2], .workspace = workspace}, m);
+           {.a = x[i % 2],
+            .weights = weights,
+            .out = x[(i + 1) % 2],
+            .residual = x[i % 2],
+            .workspace = workspace},
+           m);
       test_stream().synchronize();
     }
     auto want = result();
