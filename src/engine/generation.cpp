@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <random>
+#include <span>
+
+#include "engine/generation_sequence.h"
 
 namespace rose::engine {
 namespace {
@@ -37,18 +39,6 @@ void check(const SamplingOptions& s, int64_t vocab) {
   }
 }
 
-bool has_penalties(const SamplingOptions& s) {
-  return s.repetition != 1 || s.presence != 0 || s.frequency != 0;
-}
-
-template <typename T>
-runtime::DevicePointer put(runtime::Stream& stream, models::Workspace& workspace,
-                           const std::vector<T>& values) {
-  auto at = workspace.at_least(static_cast<int64_t>(values.size() * sizeof(T)));
-  stream.upload(at, values.data(), values.size() * sizeof(T));
-  return at;
-}
-
 }  // namespace
 
 const char* finish_name(FinishReason reason) {
@@ -64,25 +54,6 @@ const char* finish_name(FinishReason reason) {
   }
   return "none";
 }
-
-// A request on its way.
-struct GenerationEngine::Sequence {
-  Sequence(int64_t number, GenerationRequest&& r, const text::Tokenizer& tokenizer, int64_t most)
-      : id(number), request(std::move(r)), stream(tokenizer, request.stop_strings), budget(most) {}
-
-  int64_t id;
-  GenerationRequest request;
-  TextStream stream;
-  int64_t budget;               // tokens that it may still generate at the start
-  std::vector<int32_t> tokens;  // prompt and answer
-  int64_t cached = 0;           // tokens whose keys and values the cache holds
-  std::vector<int32_t> blocks;
-  std::vector<int32_t> counts;  // with penalties: by token, see kernels/sampling/sample.h
-  GenerationResult result;
-  std::chrono::steady_clock::time_point submitted = std::chrono::steady_clock::now();
-
-  bool done() const { return result.finish != FinishReason::kNone; }
-};
 
 GenerationEngine::GenerationEngine(runtime::Context& context, models::Decoder& decoder,
                                    const models::Vocabulary& vocabulary, const EngineOptions& options)
@@ -100,7 +71,9 @@ GenerationEngine::GenerationEngine(runtime::Context& context, models::Decoder& d
       scratch_(context),
       tokens_(context),
       flags_(context),
-      logprobs_(context) {}
+      logprobs_(context) {
+  if (options_.keep_prefix) options_.prompt_chunk = blocks_for(options_.prompt_chunk) * kBlockSize;
+}
 
 GenerationEngine::~GenerationEngine() = default;
 
@@ -119,6 +92,8 @@ int64_t GenerationEngine::submit(GenerationRequest request) {
   for (int32_t token : request.prompt)
     expect(token >= 0 && token < decoder_.config().vocab, "a token of the prompt", token,
            fmt::format("the model has {}", decoder_.config().vocab));
+  expect(request.top_logprobs >= 0 && request.top_logprobs <= 1000, "the number of top log-probabilities",
+         request.top_logprobs, "use 0 to 1000");
   check(request.sampling, decoder_.config().vocab);
   int64_t budget = std::min(request.max_tokens, context_length_ - prompt);
   auto s = std::make_unique<Sequence>(next_id_++, std::move(request), vocabulary_.tokenizer(), budget);
@@ -126,7 +101,7 @@ int64_t GenerationEngine::submit(GenerationRequest request) {
   s->result.prompt_tokens = prompt;
   s->result.seed = s->request.sampling.seed.value_or(std::random_device{}() |
                                                      static_cast<uint64_t>(std::random_device{}()) << 32);
-  if (has_penalties(s->request.sampling)) {
+  if (const auto& o = s->request.sampling; o.repetition != 1 || o.presence != 0 || o.frequency != 0) {
     s->counts.assign(static_cast<size_t>(decoder_.config().vocab), 0);
     for (int32_t token : s->tokens) s->counts[static_cast<size_t>(token)] |= kernels::kInPrompt;
   }
@@ -137,12 +112,57 @@ int64_t GenerationEngine::submit(GenerationRequest request) {
 // A request starts when there are blocks for all the tokens that it may come to.
 void GenerationEngine::admit() {
   while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < options_.batch) {
-    auto& s = *waiting_.front();
-    s.blocks = pool_.take(blocks_for(s.result.prompt_tokens + s.budget));
-    if (s.blocks.empty()) return;
+    if (!find_room(*waiting_.front())) return;
     running_.push_back(std::move(waiting_.front()));
     waiting_.erase(waiting_.begin());
   }
+}
+
+bool GenerationEngine::find_room(Sequence& s) {
+  const int64_t need = blocks_for(s.result.prompt_tokens + s.budget), reuse = reusable(s);
+  const auto kept = static_cast<std::ptrdiff_t>(reuse / kBlockSize);
+  std::vector<int32_t> blocks(kept_blocks_.begin(), kept_blocks_.begin() + kept);
+  pool_.give_back({kept_blocks_.begin() + kept, kept_blocks_.end()});
+  kept_blocks_.clear(), kept_tokens_.clear();
+  if (int64_t more = need - kept; more > 0) {
+    auto taken = pool_.take(more);
+    if (taken.empty()) {
+      pool_.give_back(blocks);
+      return false;
+    }
+    blocks.insert(blocks.end(), taken.begin(), taken.end());
+  }
+  s.blocks = std::move(blocks);
+  s.cached = s.result.reused_tokens = reuse;
+  return true;
+}
+
+// Tokens of the prompt that the cache still holds, as they would be computed anew: whole blocks of the last
+// prompt (not of its answer, whose tokens went through the model one by one, which rounds differently), and
+// at least two tokens less than the prompt, so that its end is computed together as it would be without the
+// cache.
+int64_t GenerationEngine::reusable(const Sequence& s) const {
+  const int64_t boundary = decoder_.config().rope_switch;
+  auto known = std::min(kept_tokens_.size(), s.tokens.size() - std::min<size_t>(2, s.tokens.size()));
+  if (boundary && (static_cast<int64_t>(kept_tokens_.size()) > boundary) !=
+                      (static_cast<int64_t>(s.tokens.size()) > boundary))
+    return 0;
+  auto same =
+      std::ranges::mismatch(std::span(kept_tokens_).first(known), std::span(s.tokens).first(known)).in1 -
+      std::span(kept_tokens_).begin();
+  return same / kBlockSize * kBlockSize;
+}
+
+// Its blocks become free, or are kept for a prompt that begins alike.
+void GenerationEngine::retire(Sequence& s) {
+  const int64_t prompt = s.result.prompt_tokens, boundary = decoder_.config().rope_switch;
+  const bool turned = boundary && prompt <= boundary && s.beyond;
+  if (!options_.keep_prefix || turned || s.cached < prompt) return pool_.give_back(s.blocks);
+  pool_.give_back(kept_blocks_);
+  const auto keep = static_cast<std::ptrdiff_t>(prompt / kBlockSize);
+  kept_blocks_.assign(s.blocks.begin(), s.blocks.begin() + keep);
+  pool_.give_back({s.blocks.begin() + keep, s.blocks.end()});
+  kept_tokens_.assign(s.tokens.begin(), s.tokens.begin() + keep * kBlockSize);
 }
 
 // The next tokens of every running request. `sampled`: those whose last token's logits are row i of the step.
@@ -152,7 +172,14 @@ models::Step GenerationEngine::gather(std::vector<Sequence*>& sampled) {
   for (auto& s : running_)
     step.table_width = std::max(step.table_width, static_cast<int64_t>(s->blocks.size()));
   for (auto& s : running_) {
-    auto all = static_cast<int64_t>(s->tokens.size()), end = std::min(all, s->cached + options_.prompt_chunk);
+    const auto all = static_cast<int64_t>(s->tokens.size()), boundary = decoder_.config().rope_switch;
+    if (boundary && all > boundary && !s->beyond) {
+      // All keys turn by other angles from here on.
+      s->beyond = true;
+      s->cached = s->result.prompt_tokens > boundary ? s->cached : 0;
+    }
+    // Chunks end at places that do not depend on where the cache's part ends.
+    const int64_t end = std::min(all, (s->cached / options_.prompt_chunk + 1) * options_.prompt_chunk);
     for (int64_t i = s->cached; i < end; ++i) {
       step.tokens.push_back(s->tokens[static_cast<size_t>(i)]);
       step.positions.push_back(static_cast<int32_t>(i));
@@ -161,7 +188,7 @@ models::Step GenerationEngine::gather(std::vector<Sequence*>& sampled) {
     }
     s->cached = end;
     step.first_tokens.push_back(static_cast<int32_t>(step.tokens.size()));
-    step.lengths.push_back(static_cast<int32_t>(end));
+    step.lengths.push_back(static_cast<int32_t>(end)), step.known.push_back(static_cast<int32_t>(all));
     step.block_table.insert(step.block_table.end(), s->blocks.begin(), s->blocks.end());
     step.block_table.resize(step.lengths.size() * static_cast<size_t>(step.table_width), 0);
     if (end == all) {
@@ -183,7 +210,7 @@ bool GenerationEngine::step() {
   if (!sampled.empty()) sample(sampled);
   for (auto& s : running_)
     if (s->done()) {
-      pool_.give_back(s->blocks);
+      retire(*s);
       finished_.emplace(s->id, std::move(s->result));
       s.reset();
     }
@@ -191,65 +218,14 @@ bool GenerationEngine::step() {
   return !running_.empty() || !waiting_.empty();
 }
 
-void GenerationEngine::sample(const std::vector<Sequence*>& rows) {
-  const int64_t vocab = decoder_.config().vocab;
-  auto& stream = context_.stream();
-  std::vector<kernels::SampleSettings> settings;
-  std::vector<int32_t> counts;
-  std::vector<float> bias;
-  bool logprobs = false;
-  for (auto* s : rows) {
-    const auto& o = s->request.sampling;
-    kernels::SampleSettings row;
-    row.temperature = o.temperature, row.top_p = o.top_p, row.min_p = o.min_p, row.top_k = o.top_k;
-    row.repetition = o.repetition, row.presence = o.presence, row.frequency = o.frequency;
-    row.seed = s->result.seed, row.position = static_cast<uint32_t>(s->tokens.size());
-    if (!s->counts.empty()) {
-      row.count_row = static_cast<int32_t>(counts.size() / static_cast<size_t>(vocab));
-      counts.insert(counts.end(), s->counts.begin(), s->counts.end());
-    }
-    if (!o.logit_bias.empty()) {
-      row.bias_row = static_cast<int32_t>(bias.size() / static_cast<size_t>(vocab));
-      bias.resize(bias.size() + static_cast<size_t>(vocab), 0);
-      for (auto [token, value] : o.logit_bias) bias[bias.size() - static_cast<size_t>(vocab - token)] = value;
-    }
-    logprobs |= s->request.logprobs;
-    settings.push_back(row);
-  }
-  kernels::SampleSpec spec;
-  spec.dtype = ir::f32, spec.vocab = vocab;
-  spec.penalties = !counts.empty(), spec.bias = !bias.empty(), spec.logprob = logprobs;
-  auto& sampler = samplers_[spec.penalties + 2 * spec.bias + 4 * spec.logprob];
-  if (!sampler) sampler = std::make_unique<kernels::Sample>(context_, spec);
-
-  auto count = static_cast<int64_t>(rows.size());
-  kernels::Sample::Arguments a;
-  a.logits = logits_.at_least(0), a.settings = put(stream, settings_, settings), a.rows = count;
-  if (spec.penalties) a.counts = put(stream, counts_, counts);
-  if (spec.bias) a.bias = put(stream, bias_, bias);
-  if (spec.penalties || spec.bias) a.workspace = scratch_.at_least(count * vocab * 4);
-  a.tokens = tokens_.at_least(count * 4), a.flags = flags_.at_least(count * 4);
-  if (spec.logprob) a.logprobs = logprobs_.at_least(count * 4);
-  (*sampler)(stream, a);
-  std::vector<int32_t> tokens(rows.size()), flags(rows.size());
-  std::vector<float> values(rows.size());
-  stream.download(tokens.data(), a.tokens, tokens.size() * 4);
-  stream.download(flags.data(), a.flags, flags.size() * 4);
-  if (spec.logprob) stream.download(values.data(), a.logprobs, values.size() * 4);
-  stream.synchronize();
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (flags[i])
-      throw EngineError(
-          "the model gave no number for a token's probability (NaN): its weights or this program are broken");
-    accept(*rows[i], tokens[i], values[i]);
-  }
-}
-
 void GenerationEngine::accept(Sequence& s, int32_t token, float logprob) {
   if (s.result.tokens.empty())
     s.result.first_token_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - s.submitted).count();
-  if (std::ranges::count(s.request.stop_tokens, token)) return finish(s, FinishReason::kStop);
+  if (std::ranges::count(s.request.stop_tokens, token)) {
+    if (!s.result.top_logprobs.empty()) s.result.top_logprobs.pop_back();
+    return finish(s, FinishReason::kStop);
+  }
   s.tokens.push_back(token);
   s.result.tokens.push_back(token);
   if (s.request.logprobs) s.result.logprobs.push_back(logprob);

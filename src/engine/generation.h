@@ -38,6 +38,7 @@ struct GenerationRequest {
   std::vector<int32_t> stop_tokens;       // end the answer; not part of it
   std::vector<std::string> stop_strings;  // the same for text
   bool logprobs = false;
+  int32_t top_logprobs = 0;  // so many of the likeliest tokens are told beside each token
   /// Text as it becomes certain, in the thread that calls step(). Returning false cancels the request.
   std::function<bool(std::string_view)> on_text;
 };
@@ -45,12 +46,19 @@ struct GenerationRequest {
 enum class FinishReason { kNone, kStop, kLength, kCancelled };
 const char* finish_name(FinishReason reason);  // "stop", "length", "cancelled"
 
+struct TokenProbability {
+  int32_t token = 0;
+  float logprob = 0;
+};
+
 struct GenerationResult {
   std::string text;
   std::vector<int32_t> tokens;  // without the stop token
-  std::vector<float> logprobs;  // one a token, when asked for
+  std::vector<float> logprobs;  // one a token, when asked for: of the model, before all sampling options
+  std::vector<std::vector<TokenProbability>> top_logprobs;  // one list a token, likeliest first
   FinishReason finish = FinishReason::kNone;
   int64_t prompt_tokens = 0;
+  int64_t reused_tokens = 0;       // of the prompt, whose keys and values the cache still had (keep_prefix)
   double first_token_seconds = 0;  // from submit() to the first token
   uint64_t seed = 0;               // that reproduces the answer
 };
@@ -59,6 +67,7 @@ struct EngineOptions {
   int64_t cache_tokens = 0;    // of the KV cache; 0: one answer of the model's context, up to 4096
   int64_t prompt_chunk = 512;  // tokens of one prompt in one step
   int64_t batch = 64;          // requests that run at once
+  bool keep_prefix = false;    // keep the last prompt in the cache for one that begins alike (conversations)
 };
 
 /// One thread at a time may call it. Context, decoder and vocabulary must outlive it.
@@ -86,8 +95,12 @@ class GenerationEngine {
   struct Sequence;
 
   void admit();
+  bool find_room(Sequence& sequence);
+  int64_t reusable(const Sequence& sequence) const;
+  void retire(Sequence& sequence);
   models::Step gather(std::vector<Sequence*>& sampled);
   void sample(const std::vector<Sequence*>& rows);
+  void add_top_logprobs(const std::vector<Sequence*>& rows);
   void accept(Sequence& sequence, int32_t token, float logprob);
   void finish(Sequence& sequence, FinishReason reason);
 
@@ -102,6 +115,7 @@ class GenerationEngine {
   std::map<int, std::unique_ptr<kernels::Sample>> samplers_;  // by what they offer
   std::vector<std::unique_ptr<Sequence>> waiting_, running_;
   std::map<int64_t, GenerationResult> finished_;
+  std::vector<int32_t> kept_tokens_, kept_blocks_;  // keep_prefix: the last prompt
   int64_t next_id_ = 1;
 };
 

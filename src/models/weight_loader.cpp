@@ -49,12 +49,14 @@ void check_weight_type(ir::Type type) {
 class WeightLoader::Worker {
  public:
   explicit Worker(WeightLoader& loader)
-      : loader_(loader), on_host_(loader.context_.properties().kind == runtime::DeviceProperties::Kind::kX86) {
+      : loader_(loader),
+        on_host_(loader.context_.properties().kind == runtime::DeviceProperties::Kind::kX86) {
     if (!on_host_) stream_ = loader.context_.device().create_stream();
   }
 
   ~Worker() {
-    // The buffers must not die under a copy. An error was reported by then, or the device is lost for everybody.
+    // The buffers must not die under a copy. An error was reported by then, or the device is lost for
+    // everybody.
     try {
       if (stream_) stream_->synchronize();
     } catch (const runtime::DeviceError&) {
@@ -70,7 +72,8 @@ class WeightLoader::Worker {
     turn_ = (turn_ + 1) % std::size(slots_);
     if (slot.copied) slot.copied->synchronize();
     if (slot.buffer.bytes() < job.bytes)
-      slot.buffer = loader_.context_.device().allocate_host(std::max(job.bytes, loader_.options_.chunk_bytes));
+      slot.buffer =
+          loader_.context_.device().allocate_host(std::max(job.bytes, loader_.options_.chunk_bytes));
     if (!slot.copied) slot.copied = loader_.context_.device().create_event(false);
     fill(job, static_cast<std::byte*>(slot.buffer.data()));
     stream_->upload(job.to, slot.buffer.data(), job.bytes);
@@ -102,7 +105,8 @@ class WeightLoader::Worker {
 
   void convert(const Tensor& rows, const Tensor& whole, uint64_t first_row, ir::Type type, std::byte* out) {
     const auto& store = loader_.checkpoint_.tensors();
-    if (weights::first_non_finite(rows)) weights::expect_finite(store, whole);  // throws, with the right element
+    if (weights::first_non_finite(rows))
+      weights::expect_finite(store, whole);  // throws, with the right element
     if (is_same(rows.format, type)) {
       std::memcpy(out, rows.bytes.data(), rows.bytes.size());
       return;
@@ -121,9 +125,10 @@ class WeightLoader::Worker {
       const uint16_t code =
           type == ir::bf16 ? weights::float_to_bfloat16(floats_[i]) : weights::float_to_half(floats_[i]);
       if (type == ir::f16 && (code & 0x7c00) == 0x7c00)
-        weights::fail(store.path_of(whole), "tensor " + weights::quote_name(whole.name),
-                      "holds {} at element {}, beyond the largest number of f16 (65504); run the model in bf16",
-                      floats_[i], first_row * whole.row_elements() + i);
+        weights::fail(
+            store.path_of(whole), "tensor " + weights::quote_name(whole.name),
+            "holds {} at element {}, beyond the largest number of f16 (65504); run the model in bf16",
+            floats_[i], first_row * whole.row_elements() + i);
       std::memcpy(out + 2 * i, &code, sizeof code);
     }
   }
@@ -136,10 +141,12 @@ class WeightLoader::Worker {
   std::vector<float> floats_;
 };
 
-WeightLoader::WeightLoader(runtime::Context& context, const Checkpoint& checkpoint, WeightLoaderOptions options)
+WeightLoader::WeightLoader(runtime::Context& context, const Checkpoint& checkpoint,
+                           WeightLoaderOptions options)
     : context_(context), checkpoint_(checkpoint), options_(std::move(options)) {
   if (options_.threads <= 0)
-    options_.threads = std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostThreads);
+    options_.threads =
+        std::clamp<int>(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostThreads);
 }
 
 WeightLoader::~WeightLoader() {
@@ -156,7 +163,8 @@ void WeightLoader::copy(const Tensor& tensor, runtime::DevicePointer to, ir::Typ
   copy(parts, to, type, 0);
 }
 
-void WeightLoader::copy(std::span<const Tensor* const> parts, runtime::DevicePointer to, ir::Type type, int64_t group) {
+void WeightLoader::copy(std::span<const Tensor* const> parts, runtime::DevicePointer to, ir::Type type,
+                        int64_t group) {
   check_weight_type(type);
   uint64_t all = 0;
   for (const Tensor* t : parts) {
@@ -186,9 +194,11 @@ void WeightLoader::copy(std::span<const Tensor* const> parts, runtime::DevicePoi
 void WeightLoader::add(Job& pending, const Part& part, size_t row_bytes) {
   Part rest = part;
   while (rest.rows > 0) {
-    const size_t room = options_.chunk_bytes > pending.bytes ? (options_.chunk_bytes - pending.bytes) / row_bytes : 0;
+    const size_t room =
+        options_.chunk_bytes > pending.bytes ? (options_.chunk_bytes - pending.bytes) / row_bytes : 0;
     // A row longer than a chunk goes by itself.
-    const uint64_t count = std::min<uint64_t>(rest.rows, pending.bytes == 0 ? std::max<size_t>(room, 1) : room);
+    const uint64_t count =
+        std::min<uint64_t>(rest.rows, pending.bytes == 0 ? std::max<size_t>(room, 1) : room);
     if (count > 0) {
       pending.parts.push_back({rest.tensor, rest.first_row, count});
       pending.bytes += count * row_bytes;

@@ -1,5 +1,6 @@
-// Brings a checkpoint's matrices to a device: threads read the mapped files, convert what the kernels want otherwise, and
-// copy through page-locked buffers, while the caller goes on building the model and compiling its kernels.
+// Brings a checkpoint's matrices to a device: threads read the mapped files, convert what the kernels want
+// otherwise, and copy through page-locked buffers, while the caller goes on building the model and compiling
+// its kernels.
 #pragma once
 
 #include <condition_variable>
@@ -19,9 +20,10 @@
 namespace rose::models {
 
 struct WeightLoaderOptions {
-  int threads = 0;                        // that read and convert; 0: the machine's processors, at most 8
-  size_t chunk_bytes = size_t{8} << 20;   // of one copy; each thread has two buffers of this size
-  /// Called by finish() every tenth of a second while it waits: bytes that have been taken to the device, and all queued.
+  int threads = 0;                       // that read and convert; 0: the machine's processors, at most 8
+  size_t chunk_bytes = size_t{8} << 20;  // of one copy; each thread has two buffers of this size
+  /// Called by finish() every tenth of a second while it waits: bytes that have been taken to the device, and
+  /// all queued.
   std::function<void(uint64_t done, uint64_t queued)> progress;
 };
 
@@ -34,18 +36,19 @@ class WeightLoader {
   WeightLoader(const WeightLoader&) = delete;
   WeightLoader& operator=(const WeightLoader&) = delete;
 
-  /// Queues a tensor, whatever its format in the file: its elements, dense and row-major, as `type` (bf16, f16 or f32) at
-  /// `to`, which must stay allocated until finish(). Values are rounded to nearest, ties to even.
+  /// Queues a tensor, whatever its format in the file: its elements, dense and row-major, as `type` (bf16,
+  /// f16 or f32) at `to`, which must stay allocated until finish(). Values are rounded to nearest, ties to
+  /// even.
   void copy(const weights::Tensor& tensor, runtime::DevicePointer to, ir::Type type = ir::bf16);
 
-  /// The rows of several tensors with rows of one length as one matrix: one tensor below the other, or, with `group` > 0,
-  /// `group` rows of the first, as many of the second, and so on again from the first (of equal shapes, whose rows `group`
-  /// divides). [sum of rows, row elements] at `to`.
-  void copy(std::span<const weights::Tensor* const> parts, runtime::DevicePointer to, ir::Type type = ir::bf16,
-            int64_t group = 0);
+  /// The rows of several tensors with rows of one length as one matrix: one tensor below the other, or, with
+  /// `group` > 0, `group` rows of the first, as many of the second, and so on again from the first (of equal
+  /// shapes, whose rows `group` divides). [sum of rows, row elements] at `to`.
+  void copy(std::span<const weights::Tensor* const> parts, runtime::DevicePointer to,
+            ir::Type type = ir::bf16, int64_t group = 0);
 
-  /// Waits until all is on the device, for every stream. Throws WeightsError for a NaN or an infinity in a tensor and for
-  /// values beyond f16, DeviceError when the device fails; the rest is then dropped.
+  /// Waits until all is on the device, for every stream. Throws WeightsError for a NaN or an infinity in a
+  /// tensor and for values beyond f16, DeviceError when the device fails; the rest is then dropped.
   void finish();
 
   uint64_t queued_bytes() const { return queued_; }  // in the device's types

@@ -7,6 +7,7 @@
 
 #include "engine/block_pool.h"
 #include "engine/generation.h"
+#include "engine/prompt_pass.h"
 #include "runtime/compile.h"
 #include "weights/gguf.h"
 #include "weights/writer.h"
@@ -14,12 +15,13 @@
 namespace rose::engine {
 namespace {
 
-// A llama of one layer with random weights and a byte-level vocabulary of letters, in memory.
-constexpr uint32_t kHidden = 32, kInner = 64, kHeads = 4, kKvHeads = 2, kHeadDim = 8;
+// A llama of one layer with random weights and a byte-level vocabulary of letters, in memory; or the same as
+// a Phi-3 whose rotary angles change beyond 40 tokens.
+constexpr uint32_t kHidden = 32, kInner = 64, kHeads = 4, kKvHeads = 2, kHeadDim = 8, kSwitch = 40;
 
 class Files {
  public:
-  Files() {
+  explicit Files(bool phi = false) : arch_(phi ? "phi3" : "llama") {
     std::string name = (std::filesystem::temp_directory_path() / "rose-engine-XXXXXX").string();
     if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a temporary folder");
     folder_ = name;
@@ -38,11 +40,12 @@ class Files {
     std::vector<int32_t> types(tokens.size(), 1);
     types[0] = 2, types[1] = 3;
     weights::GgufWriter writer;
-    writer.add("general.architecture", "llama");
-    writer.add("llama.block_count", 1u), writer.add("llama.embedding_length", kHidden),
-        writer.add("llama.feed_forward_length", kInner);
-    writer.add("llama.attention.head_count", kHeads), writer.add("llama.attention.head_count_kv", kKvHeads);
-    writer.add("llama.context_length", 200u);
+    writer.add("general.architecture", arch_);
+    writer.add(arch_ + ".block_count", 1u), writer.add(arch_ + ".embedding_length", kHidden),
+        writer.add(arch_ + ".feed_forward_length", kInner);
+    writer.add(arch_ + ".attention.head_count", kHeads),
+        writer.add(arch_ + ".attention.head_count_kv", kKvHeads);
+    writer.add(arch_ + ".context_length", 200u);
     writer.add("tokenizer.ggml.model", "gpt2"), writer.add("tokenizer.ggml.pre", "gpt-2");
     writer.add("tokenizer.ggml.tokens", std::span<const std::string>(tokens));
     writer.add("tokenizer.ggml.merges", std::span<const std::string>(merges));
@@ -61,21 +64,32 @@ class Files {
     add("token_embd.weight", {tokens.size(), kHidden}, 1, 0), add("output_norm.weight", {kHidden}, 0.2F, 1);
     add("output.weight", {tokens.size(), kHidden}, 0.6F, 0);
     add("blk.0.attn_norm.weight", {kHidden}, 0.2F, 1), add("blk.0.ffn_norm.weight", {kHidden}, 0.2F, 1);
-    add("blk.0.attn_q.weight", {kHeads * kHeadDim, kHidden}, 0.5F, 0),
-        add("blk.0.attn_k.weight", {kKvHeads * kHeadDim, kHidden}, 0.5F, 0);
-    add("blk.0.attn_v.weight", {kKvHeads * kHeadDim, kHidden}, 0.5F, 0),
-        add("blk.0.attn_output.weight", {kHidden, kHeads * kHeadDim}, 0.5F, 0);
-    add("blk.0.ffn_gate.weight", {kInner, kHidden}, 0.3F, 0),
-        add("blk.0.ffn_up.weight", {kInner, kHidden}, 0.3F, 0);
+    if (arch_ == "phi3") {
+      writer.add("phi3.rope.scaling.original_context_length", kSwitch);
+      add("blk.0.attn_qkv.weight", {(kHeads + 2 * kKvHeads) * kHeadDim, kHidden}, 0.5F, 0);
+      add("blk.0.ffn_up.weight", {2 * kInner, kHidden}, 0.3F, 0);
+      add("rope_factors_short.weight", {kHeadDim / 2}, 0.1F, 1),
+          add("rope_factors_long.weight", {kHeadDim / 2}, 1, 3);
+    } else {
+      add("blk.0.attn_q.weight", {kHeads * kHeadDim, kHidden}, 0.5F, 0),
+          add("blk.0.attn_k.weight", {kKvHeads * kHeadDim, kHidden}, 0.5F, 0);
+      add("blk.0.attn_v.weight", {kKvHeads * kHeadDim, kHidden}, 0.5F, 0);
+      add("blk.0.ffn_gate.weight", {kInner, kHidden}, 0.3F, 0),
+          add("blk.0.ffn_up.weight", {kInner, kHidden}, 0.3F, 0);
+    }
+    add("blk.0.attn_output.weight", {kHidden, kHeads * kHeadDim}, 0.5F, 0);
     add("blk.0.ffn_down.weight", {kHidden, kInner}, 0.3F, 0);
     writer.write(model());
   }
 
+  std::string arch_;
   std::filesystem::path folder_;
   std::vector<std::vector<float>> data_;
 };
 
 struct World {
+  explicit World(bool phi = false) : files(phi) {}
+
   Files files;
   models::Checkpoint checkpoint = models::Checkpoint::open(files.model());
   models::Vocabulary vocabulary{checkpoint};
@@ -164,6 +178,81 @@ TEST(Generation, LongPromptsInChunksAnswerAsInOnePiece) {
   EXPECT_EQ(world().engine(options).generate(request(text, 20)).tokens, whole.tokens);
 }
 
+// A conversation: each prompt is the one before, its answer, and more.
+TEST(Generation, KeptPrefixesChangeNothingButTheWork) {
+  EngineOptions options;
+  options.keep_prefix = true, options.cache_tokens = 200;
+  auto keeping = world().engine(options);
+  std::string text = "once upon a time there was a little house in the woods";
+  int64_t reused = 0;
+  for (int turn = 0; turn < 5; ++turn) {
+    auto r = request(text, 12, 0.8F, 3);
+    r.logprobs = true;
+    auto fresh = world().engine().generate(r), kept = keeping.generate(r);
+    EXPECT_EQ(kept.tokens, fresh.tokens) << turn;
+    EXPECT_EQ(kept.logprobs, fresh.logprobs) << turn;
+    EXPECT_EQ(kept.reused_tokens % 32, 0);
+    EXPECT_EQ(kept.reused_tokens >= 32, turn > 0);
+    reused += kept.reused_tokens;
+    text += kept.text + (turn % 2 ? "a" : "and then they lived");
+  }
+  EXPECT_GT(reused, 150);
+  // Another beginning, and a full cache: nothing is reused, nothing is lost.
+  auto other = request("b" + text.substr(0, 100), 30);
+  EXPECT_EQ(keeping.generate(other).tokens, world().engine().generate(other).tokens);
+  EXPECT_EQ(keeping.generate(request(text.substr(0, 190), 5)).reused_tokens, 0);
+}
+
+// An answer that grows over the boundary goes on as a prompt of the same tokens would.
+TEST(Generation, LongSequencesTurnByTheirOwnAngles) {
+  World phi(true);
+  ASSERT_EQ(phi.decoder->config().rope_switch, kSwitch);
+  std::string text = "abcdefghijklmnopqrstuvwxyzabcdefg";
+  GenerationRequest r;
+  r.prompt = phi.vocabulary.encode(text);
+  ASSERT_LT(r.prompt.size(), kSwitch - 4);
+  r.max_tokens = 30, r.sampling.temperature = 0;
+  EngineOptions options;
+  options.keep_prefix = true;
+  auto engine = phi.engine(options);
+  auto whole = engine.generate(r);
+  auto tokens = r.prompt;
+  for (size_t i = 0; i < whole.tokens.size(); ++i) {
+    GenerationRequest one = r;
+    one.prompt = tokens, one.max_tokens = 1;
+    EXPECT_EQ(phi.engine().generate(one).tokens.at(0), whole.tokens[i]) << i;
+    EXPECT_EQ(engine.generate(one).tokens.at(0), whole.tokens[i]) << i << " with kept prefixes";
+    tokens.push_back(whole.tokens[i]);
+  }
+}
+
+TEST(Generation, TopLogprobsAreTheModelsOwn) {
+  auto r = request("hello", 8);
+  r.logprobs = true, r.top_logprobs = 31;
+  r.sampling.logit_bias = {{4, 50.0F}};  // always token 4, whatever the model thinks
+  auto result = world().engine().generate(r);
+  ASSERT_EQ(result.top_logprobs.size(), 8u);
+  bool other = false;
+  for (size_t i = 0; i < 8; ++i) {
+    const auto& top = result.top_logprobs[i];
+    ASSERT_EQ(top.size(), 31u);
+    double sum = 0;
+    for (size_t k = 0; k < top.size(); ++k) {
+      sum += std::exp(top[k].logprob);
+      EXPECT_GE(top[k ? k - 1 : 0].logprob, top[k].logprob);
+      if (top[k].token == result.tokens[i]) {
+        EXPECT_NEAR(top[k].logprob, result.logprobs[i], 1e-5);
+      }
+    }
+    EXPECT_NEAR(sum, 1, 1e-5);
+    EXPECT_EQ(result.tokens[i], 4);
+    other |= top[0].token != 4;
+  }
+  EXPECT_TRUE(other);
+  r.top_logprobs = 1001;
+  EXPECT_THROW(world().engine().submit(r), EngineError);
+}
+
 TEST(Generation, StopsAtTokensStringsAndTheContext) {
   auto engine = world().engine();
   auto free = engine.generate(request("hello", 30));
@@ -220,6 +309,53 @@ TEST(Generation, RefusesWhatItCannotServe) {
   refused([](auto& r) { r.sampling.repetition = 0; });
   refused([](auto& r) { r.sampling.logit_bias[31] = 1; });
   EXPECT_FALSE(engine.step());
+}
+
+// The answer's own log-probabilities are what scoring the whole text gives its tokens.
+TEST(Scores, AgreeWithGeneration) {
+  auto r = request("helloworld", 150);
+  r.logprobs = true;
+  auto result = world().engine().generate(r);
+  auto tokens = r.prompt;
+  tokens.insert(tokens.end(), result.tokens.begin(), result.tokens.end());
+  PromptPass pass(*world().context, *world().decoder);
+  auto score = score_text(pass, world().decoder->config(), tokens);
+  ASSERT_EQ(score.logprobs.size(), tokens.size() - 1);
+  double sum = 0;
+  for (float l : score.logprobs) sum += l;
+  EXPECT_NEAR(score.sum, sum, 1e-3);
+  EXPECT_NEAR(score.perplexity, std::exp(-sum / static_cast<double>(tokens.size() - 1)), 1e-3);
+  // Steps of one token round otherwise than chunks; logits here are of size 10 and sums of some hundred
+  // terms.
+  for (size_t i = 0; i < result.tokens.size(); ++i)
+    EXPECT_NEAR(score.logprobs[r.prompt.size() - 1 + i], result.logprobs[i], 1e-3) << i;
+  EXPECT_THROW(score_text(pass, world().decoder->config(), {3}), EngineError);
+  EXPECT_THROW(score_text(pass, world().decoder->config(), std::vector<int32_t>(201, 3)), EngineError);
+  EXPECT_THROW(score_text(pass, world().decoder->config(), {3, 31}), EngineError);
+}
+
+TEST(Scores, TextsInOneCallDoNotMeet) {
+  std::vector<std::vector<int32_t>> texts;
+  for (int i = 0; i < 30; ++i)
+    texts.push_back(world().vocabulary.encode(
+        std::string(static_cast<size_t>(1 + i * 37 % 190), static_cast<char>('a' + i % 26))));
+  using Vectors = std::map<size_t, std::vector<float>>;
+  auto last = [&](PromptPass& pass, std::span<const std::vector<int32_t>> some) {
+    Vectors rows;
+    pass.run(some, models::StepOutput::kHidden, PromptPass::Rows::kLast,
+             [&](size_t text, size_t token, auto row) {
+               EXPECT_EQ(token + 1, some[text].size());
+               rows[text] = {row.begin(), row.end()};
+             });
+    return rows;
+  };
+  PromptPass pass(*world().context, *world().decoder);
+  auto together = last(pass, texts);
+  ASSERT_EQ(together.size(), texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    PromptPass fresh(*world().context, *world().decoder);
+    EXPECT_EQ(last(fresh, std::span(texts).subspan(i, 1)).at(0), together.at(i)) << i;
+  }
 }
 
 TEST(TextStream, NeverGivesHalfACharacterOrTheBeginningOfAStop) {

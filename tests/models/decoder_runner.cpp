@@ -35,7 +35,8 @@ std::vector<std::vector<float>> Runner::feed(const std::vector<Piece>& pieces, S
     for (int64_t b = 0; b < kWidth; ++b)
       step.block_table.push_back(static_cast<int32_t>(block(piece.sequence, b)));
   }
-  const auto width = static_cast<size_t>(output == StepOutput::kLogits ? decoder_.config().vocab : decoder_.config().hidden);
+  const auto width =
+      static_cast<size_t>(output == StepOutput::kLogits ? decoder_.config().vocab : decoder_.config().hidden);
   std::vector<float> all(step.tokens.size() * width);
   auto logits = model_context().device().allocate(all.size() * 4);
   decoder_.forward(step, cache_, logits);

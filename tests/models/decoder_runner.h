@@ -20,7 +20,8 @@ class Runner {
     int32_t known = 0;  // tokens of the sequence, later pieces included; 0: none comes later
   };
   // Feeds the next tokens of some sequences in one step; returns the output of every token of the step.
-  std::vector<std::vector<float>> feed(const std::vector<Piece>& pieces, StepOutput output = StepOutput::kLogits);
+  std::vector<std::vector<float>> feed(const std::vector<Piece>& pieces,
+                                       StepOutput output = StepOutput::kLogits);
 
  private:
   static constexpr int64_t kWidth = 4;

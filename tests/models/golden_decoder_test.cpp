@@ -82,7 +82,9 @@ std::vector<float> llama3_divisors(const json& rope, uint64_t dim) {
   for (uint64_t i = 0; i < dim; i += 2) {
     double wave = 2 * std::numbers::pi * std::pow(base, static_cast<double>(i) / static_cast<double>(dim));
     double smooth = (original / wave - low) / (high - low);
-    double divisor = wave < original / high ? 1 : wave > original / low ? factor : 1 / ((1 - smooth) / factor + smooth);
+    double divisor = wave < original / high  ? 1
+                     : wave > original / low ? factor
+                                             : 1 / ((1 - smooth) / factor + smooth);
     divisors.push_back(static_cast<float>(divisor));
   }
   return divisors;
@@ -100,7 +102,9 @@ void write_gguf(const std::filesystem::path& file, const json& config, std::map<
   auto integer = [&](const std::string& key, uint64_t value) {
     writer.add(arch + "." + key, static_cast<uint32_t>(value));
   };
-  auto real = [&](const std::string& key, double value) { writer.add(arch + "." + key, static_cast<float>(value)); };
+  auto real = [&](const std::string& key, double value) {
+    writer.add(arch + "." + key, static_cast<float>(value));
+  };
   integer("block_count", config["num_hidden_layers"]), integer("embedding_length", config["hidden_size"]);
   integer("feed_forward_length", config["intermediate_size"]), integer("attention.head_count", heads);
   integer("attention.head_count_kv", config["num_key_value_heads"]);
@@ -114,7 +118,8 @@ void write_gguf(const std::filesystem::path& file, const json& config, std::map<
   json rope = config["rope_parameters"];
   if (rope.contains("full_attention")) rope = rope["full_attention"];
   real("rope.freq_base", rope["rope_theta"]);
-  const auto rotary = static_cast<uint64_t>(static_cast<double>(head_dim) * rope.value("partial_rotary_factor", 1.0));
+  const auto rotary =
+      static_cast<uint64_t>(static_cast<double>(head_dim) * rope.value("partial_rotary_factor", 1.0));
   integer("rope.dimension_count", rotary);
   const std::string scaling = rope["rope_type"];
   if (scaling == "linear" || scaling == "yarn")
@@ -126,19 +131,21 @@ void write_gguf(const std::filesystem::path& file, const json& config, std::map<
   };
   if (scaling == "llama3") vector("rope_freqs.weight", llama3_divisors(rope, rotary));
   if (scaling == "longrope")
-    vector("rope_factors_short.weight", rope["short_factor"]), vector("rope_factors_long.weight", rope["long_factor"]);
+    vector("rope_factors_short.weight", rope["short_factor"]),
+        vector("rope_factors_long.weight", rope["long_factor"]);
   for (auto& [name, t] : tensors) {
     if (gemma && name.ends_with("norm.weight"))
       for (float& v : t.values) v += 1;
-    if (arch == "llama" && (name.ends_with("q_proj.weight") || name.ends_with("k_proj.weight"))) permute(t, head_dim);
+    if (arch == "llama" && (name.ends_with("q_proj.weight") || name.ends_with("k_proj.weight")))
+      permute(t, head_dim);
     auto gguf = name.starts_with("rope_") ? name : weights::gguf_name(arch, name).value();
     writer.add_tensor({gguf, weights::Format::kF32, t.shape, std::as_bytes(std::span(t.values))});
   }
   writer.write(file);
 }
 
-// Two computations in f32 (theirs and ours), each of whose sums of n terms errs by at most n roundings, layer after
-// layer; norms keep rows at about one, and an error grows at most a few times in each part.
+// Two computations in f32 (theirs and ours), each of whose sums of n terms errs by at most n roundings, layer
+// after layer; norms keep rows at about one, and an error grows at most a few times in each part.
 double tolerance(const json& one) {
   const json& c = one["config"];
   double terms = c["num_hidden_layers"].get<double>() *
@@ -173,14 +180,17 @@ void check(const json& one, const std::filesystem::path& path, const std::string
   std::vector<std::vector<float>> pieces;
   for (size_t at = 0; at < tokens.size();) {
     size_t end = at < 11 ? 11 : at + 1;
-    auto got = runner.feed({{0, {tokens.begin() + static_cast<std::ptrdiff_t>(at),
-                                 tokens.begin() + static_cast<std::ptrdiff_t>(end)}, all}});
+    auto got = runner.feed({{0,
+                             {tokens.begin() + static_cast<std::ptrdiff_t>(at),
+                              tokens.begin() + static_cast<std::ptrdiff_t>(end)},
+                             all}});
     pieces.insert(pieces.end(), got.begin(), got.end());
     at = end;
   }
   for (size_t r = 0; r < rows.size(); ++r) {
     EXPECT_LE(distance(whole[rows[r]], one["logits"], r * vocab), allowed) << what << " row " << rows[r];
-    EXPECT_LE(distance(pieces[rows[r]], one["logits"], r * vocab), allowed) << what << " in pieces, row " << rows[r];
+    EXPECT_LE(distance(pieces[rows[r]], one["logits"], r * vocab), allowed)
+        << what << " in pieces, row " << rows[r];
   }
   auto hidden = Runner(*decoder, 16).feed({{0, tokens}}, StepOutput::kHidden);
   EXPECT_LE(distance(hidden.back(), one["hidden"], 0), allowed) << what << " hidden";
@@ -201,7 +211,8 @@ std::vector<std::string> names() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Golden, testing::ValuesIn(names()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Golden, testing::ValuesIn(names()),
+                         [](const auto& info) { return info.param; });
 
 class GoldenGguf : public testing::TestWithParam<std::string> {};
 
@@ -214,12 +225,13 @@ TEST_P(GoldenGguf, FilesGiveTheLogitsOfTransformers) {
 
 // Those that GGUF metadata can describe.
 INSTANTIATE_TEST_SUITE_P(All, GoldenGguf,
-                         testing::Values("llama", "llama_linear", "llama_llama3", "llama_yarn", "mistral", "qwen3",
-                                         "gemma2_by_head", "gemma3", "phi3", "phi3_within", "phi3_beyond"),
+                         testing::Values("llama", "llama_linear", "llama_llama3", "llama_yarn", "mistral",
+                                         "qwen3", "gemma2_by_head", "gemma3", "phi3", "phi3_within",
+                                         "phi3_beyond"),
                          [](const auto& info) { return info.param; });
 
-// Gemma 3's larger models are stored as a part of one that sees pictures, in an older and a newer way; embedders are
-// stored without the "model." ahead of names.
+// Gemma 3's larger models are stored as a part of one that sees pictures, in an older and a newer way;
+// embedders are stored without the "model." ahead of names.
 TEST(GoldenNames, PartsOfLargerModelsAndBodiesAreFound) {
   for (std::string prefix : {"language_model.model.", "model.language_model.", ""}) {
     TemporaryFolder folder;

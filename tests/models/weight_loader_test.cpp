@@ -1,4 +1,5 @@
-// Weights on their way to a device: every format and type, rows in the orders that kernels want, chunks, and what is refused.
+// Weights on their way to a device: every format and type, rows in the orders that kernels want, chunks, and
+// what is refused.
 #include "models/weight_loader.h"
 
 #include <gmock/gmock.h>
@@ -36,10 +37,13 @@ class Files {
       bytes.push_back(weights::quantize(format, values));
     }
     for (size_t i = 0; i < formats.size(); ++i)
-      writer.add_tensor({std::string(weights::name(formats[i])), formats[i],
-                         {static_cast<uint64_t>(rows), static_cast<uint64_t>(columns)}, bytes[i]});
+      writer.add_tensor({std::string(weights::name(formats[i])),
+                         formats[i],
+                         {static_cast<uint64_t>(rows), static_cast<uint64_t>(columns)},
+                         bytes[i]});
     writer.write(folder_.path() / "model.safetensors");
-    weights::write_file(folder_.path() / "config.json", std::as_bytes(std::span(std::string_view(R"({"model_type": "llama"})"))));
+    weights::write_file(folder_.path() / "config.json",
+                        std::as_bytes(std::span(std::string_view(R"({"model_type": "llama"})"))));
     checkpoint = std::make_unique<Checkpoint>(Checkpoint::open(folder_.path()));
   }
   const weights::Tensor& tensor(weights::Format format) const {
@@ -56,7 +60,8 @@ class Files {
 std::vector<std::byte> converted(std::span<const float> values, ir::Type type) {
   std::vector<std::byte> bytes(values.size() * static_cast<size_t>(type.bits()) / 8);
   for (size_t i = 0; i < values.size(); ++i) {
-    const uint16_t narrow = type == ir::bf16 ? weights::float_to_bfloat16(values[i]) : weights::float_to_half(values[i]);
+    const uint16_t narrow =
+        type == ir::bf16 ? weights::float_to_bfloat16(values[i]) : weights::float_to_half(values[i]);
     if (type == ir::f32)
       std::memcpy(&bytes[4 * i], &values[i], 4);
     else
@@ -65,7 +70,8 @@ std::vector<std::byte> converted(std::span<const float> values, ir::Type type) {
   return bytes;
 }
 
-// "x86" fills the place itself, "cuda:0" is the driver of ordinary memory, whose copies happen as late as they may.
+// "x86" fills the place itself, "cuda:0" is the driver of ordinary memory, whose copies happen as late as
+// they may.
 class WeightLoaderTest : public testing::TestWithParam<const char*> {
  protected:
   WeightLoaderTest() {
@@ -86,8 +92,9 @@ class WeightLoaderTest : public testing::TestWithParam<const char*> {
   }
   static std::vector<std::byte> content(const runtime::Buffer& buffer) {
     const auto* at = reinterpret_cast<const std::byte*>(buffer.pointer().address);
-    EXPECT_TRUE(std::all_of(at + buffer.bytes() - 64, at + buffer.bytes(), [](std::byte b) { return b == std::byte{0xa5}; }))
-        << "something was written behind the end";
+    EXPECT_TRUE(std::all_of(at + buffer.bytes() - 64, at + buffer.bytes(), [](std::byte b) {
+      return b == std::byte{0xa5};
+    })) << "something was written behind the end";
     return {at, at + buffer.bytes() - 64};
   }
 
@@ -109,7 +116,8 @@ TEST_P(WeightLoaderTest, EveryFormatAsEveryType) {
         loader.copy(tensor, buffer, type);
         loader.finish();
         EXPECT_EQ(loader.queued_bytes(), expected.size());
-        EXPECT_EQ(content(buffer), expected) << weights::name(format) << " as " << ir::to_string(type) << " by " << chunk;
+        EXPECT_EQ(content(buffer), expected)
+            << weights::name(format) << " as " << ir::to_string(type) << " by " << chunk;
       }
 }
 
@@ -170,10 +178,12 @@ TEST_P(WeightLoaderTest, RefusesNumbersThatAreNone) {
     return std::string("(nothing was thrown)");
   };
   Files nan(16, 32, {kBF16, kF32}, NAN);
-  EXPECT_THAT(message(nan, kBF16, ir::bf16), HasSubstr("tensor 'BF16': is NaN or infinite at element 259 of BF16 [16, 32]"));
+  EXPECT_THAT(message(nan, kBF16, ir::bf16),
+              HasSubstr("tensor 'BF16': is NaN or infinite at element 259 of BF16 [16, 32]"));
   EXPECT_THAT(message(nan, kF32, ir::bf16), HasSubstr("tensor 'F32': is NaN or infinite at element 259"));
   Files large(16, 32, {kBF16}, 70000);
-  EXPECT_THAT(message(large, kBF16, ir::f16), HasSubstr("tensor 'BF16': holds 70144 at element 259, beyond the largest number of f16"));
+  EXPECT_THAT(message(large, kBF16, ir::f16),
+              HasSubstr("tensor 'BF16': holds 70144 at element 259, beyond the largest number of f16"));
   EXPECT_EQ(message(large, kBF16, ir::bf16), "(nothing was thrown)");
   EXPECT_EQ(message(large, kBF16, ir::f32), "(nothing was thrown)");
 }
@@ -189,8 +199,9 @@ TEST_P(WeightLoaderTest, RefusesMatricesThatDoNotFitTogether) {
   EXPECT_NO_THROW(loader.finish());
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, WeightLoaderTest, testing::Values("x86", "cuda:0"),
-                         [](const auto& device) { return std::string(device.param).substr(0, 3) == "x86" ? "x86" : "cuda"; });
+INSTANTIATE_TEST_SUITE_P(Devices, WeightLoaderTest, testing::Values("x86", "cuda:0"), [](const auto& device) {
+  return std::string(device.param).substr(0, 3) == "x86" ? "x86" : "cuda";
+});
 
 TEST(WeightLoader, DeviceThatFailsIsReported) {
   using enum weights::Format;
