@@ -6,6 +6,7 @@
 
 #include "ir/small_float.h"
 #include "kernels/activation/activation.h"
+#include "kernels/attention/sm90_attention.h"
 #include "kernels/attention/x86_attention.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/gemm/gemm.h"
@@ -27,6 +28,7 @@ std::span<const CatalogEntry> catalog() {
       rotary_entry(),          qk_rope_cache_entry(), embedding_entry(),  quantize_entry(),
       sample_entry(),          gemm_entry(),          gemm_sm90_entry(),  gemm_x86_entry(),
       x86_activations_entry(), x86_attention_entry(),
+      attention_sm90_entry(),
   };
   return entries;
 }
