@@ -16,9 +16,10 @@ Val from_neighbour(const Val& x, int distance) {
 }  // namespace
 
 Val descriptor_mn_major_128(const Val& address, int leading_bytes) {
-  // As descriptor_k_major_128, but the leading offset (bits 16-29) counts: from 64 elements along N to the next.
-  uint64_t fields = (uint64_t{1} << 62) | (uint64_t{1024 / 16} << 32) |
-                    (static_cast<uint64_t>(leading_bytes / 16) << 16);
+  // As descriptor_k_major_128, but the leading offset (bits 16-29) counts: from 64 elements along N to the
+  // next.
+  uint64_t fields =
+      (uint64_t{1} << 62) | (uint64_t{1024 / 16} << 32) | (static_cast<uint64_t>(leading_bytes / 16) << 16);
   return to(u64, address >> 4u & 0x3fffu) | literal(u64, static_cast<int64_t>(fields));
 }
 
@@ -76,7 +77,8 @@ Val Mailbox::post(const Var& phase, const std::vector<Val>& words, Location wher
                   line_of(where));
   // As in Pipeline::acquire: before the first turn the slot counts as freed.
   op("mbarrier.wait.parity", Type{}, {address_of(empty_), phase ^ 1}, {}, where);
-  for (size_t i = 0; i < words.size(); ++i) store_at(words_, static_cast<int64_t>(i), bitcast(u32, words[i]), where);
+  for (size_t i = 0; i < words.size(); ++i)
+    store_at(words_, static_cast<int64_t>(i), bitcast(u32, words[i]), where);
   op("mbarrier.arrive.expect_tx", Type{}, {address_of(full_), shape_.bytes}, {}, where);
   return address_of(full_);
 }

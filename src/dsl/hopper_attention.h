@@ -1,6 +1,6 @@
-// What attention needs beyond a matrix product on sm_90a: wgmma with A in registers and B stored along N, a mailbox
-// that hands a tile's description over together with its data, named barriers, and reductions over the four threads
-// that share a row of an accumulator.
+// What attention needs beyond a matrix product on sm_90a: wgmma with A in registers and B stored along N, a
+// mailbox that hands a tile's description over together with its data, named barriers, and reductions over
+// the four threads that share a row of an accumulator.
 #pragma once
 
 #include <array>
@@ -10,17 +10,19 @@
 
 namespace rose::dsl {
 
-// A 64-bit shared-memory descriptor of an operand stored along M or N (transposed) in the 128-byte swizzle: boxes of
-// 64 elements along N, each with 128 bytes for every k; the next 64 elements along N lie `leading_bytes` further. For
-// k 8 … 15 the bytes 1024 … follow. Adding 128 to it moves 16 along K.
+// A 64-bit shared-memory descriptor of an operand stored along M or N (transposed) in the 128-byte swizzle:
+// boxes of 64 elements along N, each with 128 bytes for every k; the next 64 elements along N lie
+// `leading_bytes` further. For k 8 … 15 the bytes 1024 … follow. Adding 128 to it moves 16 along K.
 Val descriptor_mn_major_128(const Val& address, int leading_bytes);
 
-// Queues D[f] (+)= A[64, 16] · B[16, n] with A in registers: those of a 16-bit accumulator tile of 16 columns, a[0]
-// and a[1] the rows g and g + 8 of columns 0 … 7, a[2] and a[3] of columns 8 … 15. `transposed`: B is stored along N.
+// Queues D[f] (+)= A[64, 16] · B[16, n] with A in registers: those of a 16-bit accumulator tile of 16
+// columns, a[0] and a[1] the rows g and g + 8 of columns 0 … 7, a[2] and a[3] of columns 8 … 15.
+// `transposed`: B is stored along N.
 void mma_from_registers(Accumulator& d, int fragment, Type type, const std::array<Val, 4>& a, const Val& b,
                         bool transposed, Location where = Location::current());
 
-// The largest value, and the sum, over the four threads that hold one row of an accumulator (lanes 4g … 4g + 3).
+// The largest value, and the sum, over the four threads that hold one row of an accumulator (lanes 4g … 4g +
+// 3).
 Val quad_max(const Val& x);
 Val quad_sum(const Val& x);
 
@@ -28,8 +30,8 @@ Val quad_sum(const Val& x);
 void named_sync(const Arg& barrier, int threads, Location where = Location::current());
 void named_arrive(const Arg& barrier, int threads, Location where = Location::current());
 
-// One slot of shared memory for a tile: some u32 words written by the producer, and bytes that bulk copies bring.
-// Consumers get both with one wait.
+// One slot of shared memory for a tile: some u32 words written by the producer, and bytes that bulk copies
+// bring. Consumers get both with one wait.
 class Mailbox {
  public:
   struct Shape {
@@ -43,8 +45,8 @@ class Mailbox {
   Mailbox(Block& block, Shape shape, Location where = Location::current());
   void init();  // as Pipeline::init
 
-  // Producer (one thread): waits until the slot is free, writes the words, announces the bytes. Returns the barrier
-  // for the copies. `phase` is the turn's parity: 0, 1, 0, …
+  // Producer (one thread): waits until the slot is free, writes the words, announces the bytes. Returns the
+  // barrier for the copies. `phase` is the turn's parity: 0, 1, 0, …
   Val post(const Var& phase, const std::vector<Val>& words, Location where = Location::current());
   // Consumers: waits, then reads all words.
   std::vector<Val> receive(const Var& phase, Location where = Location::current());

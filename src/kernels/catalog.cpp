@@ -29,6 +29,7 @@ std::span<const CatalogEntry> catalog() {
       sample_entry(),          gemm_entry(),          gemm_sm90_entry(),  gemm_x86_entry(),
       x86_activations_entry(), x86_attention_entry(),
       attention_sm90_entry(),
+      decode_attention_sm90_entry(), decode_plan_sm90_entry(),
   };
   return entries;
 }

@@ -113,14 +113,15 @@ runtime::PreparedLaunch AttentionSm90::prepare(const Arguments& a) const {
           "use 1 to 2^31 / q_heads");
   require(a.tokens >= 1 && a.tokens <= INT32_MAX, kName, "tokens", a.tokens, "use 1 to 2^31");
   auto& device = context_->device();
-  auto map_q = device.encode_tensor_map(attention_rows_map(spec_.dtype, a.q, spec_.head_dim, spec_.q_heads, a.tokens,
-                                                           a.q_stride ? a.q_stride : q_row, shape.tile_queries));
+  auto map_q =
+      device.encode_tensor_map(attention_rows_map(spec_.dtype, a.q, spec_.head_dim, spec_.q_heads, a.tokens,
+                                                  a.q_stride ? a.q_stride : q_row, shape.tile_queries));
   auto kv_map = [&](runtime::DevicePointer base) {
     return device.encode_tensor_map(
-        spec_.block_size
-            ? attention_cache_map(spec_.dtype, base, spec_.head_dim, spec_.kv_heads, spec_.block_size, shape.box_keys)
-            : attention_rows_map(spec_.dtype, base, spec_.head_dim, spec_.kv_heads, a.tokens,
-                                 a.kv_stride ? a.kv_stride : kv_row, shape.tile_keys));
+        spec_.block_size ? attention_cache_map(spec_.dtype, base, spec_.head_dim, spec_.kv_heads,
+                                               spec_.block_size, shape.box_keys)
+                         : attention_rows_map(spec_.dtype, base, spec_.head_dim, spec_.kv_heads, a.tokens,
+                                              a.kv_stride ? a.kv_stride : kv_row, shape.tile_keys));
   };
   auto map_k = kv_map(a.k), map_v = kv_map(a.v);
   LaunchArguments list(kName);
@@ -138,11 +139,12 @@ runtime::PreparedLaunch AttentionSm90::prepare(const Arguments& a) const {
 
 CatalogEntry attention_sm90_entry() {
   auto e = catalog_entry<AttentionSm90Spec>(
-      kName, "attention of many queries on Hopper (TMA, wgmma), packed or over a paged KV cache", attention_sm90,
+      kName, "attention of many queries on Hopper (TMA, wgmma), packed or over a paged KV cache",
+      attention_sm90,
       {"block_size=64", "mask=full", "q_heads=16,kv_heads=16,head_dim=64,mask=full",
        "q_heads=14,kv_heads=2,head_dim=64,block_size=64",
-       "q_heads=8,kv_heads=4,head_dim=256,block_size=64,softcap=50,window=4096", "block_size=64,dtype=f16,window=1024",
-       "q_heads=12,kv_heads=12,head_dim=32,mask=full,dtype=f16"},
+       "q_heads=8,kv_heads=4,head_dim=256,block_size=64,softcap=50,window=4096",
+       "block_size=64,dtype=f16,window=1024", "q_heads=12,kv_heads=12,head_dim=32,mask=full,dtype=f16"},
       sm90_only);
   e.bench_rows = 8192;
   // One sequence of `rows` tokens.
@@ -163,15 +165,17 @@ CatalogEntry attention_sm90_entry() {
     std::vector<int32_t> first{0, static_cast<int32_t>(rows)}, table(static_cast<size_t>(blocks));
     std::iota(table.begin(), table.end(), 0);
     auto tiles = op.tiles(first);
-    int64_t q_count = rows * spec.q_heads * spec.head_dim, kv_count = blocks * block * spec.kv_heads * spec.head_dim;
-    auto data = std::make_shared<Data>(Data{random_buffer(context, spec.dtype, q_count, 1),
-                                            random_buffer(context, spec.dtype, kv_count, 2),
-                                            random_buffer(context, spec.dtype, kv_count, 3),
-                                            context.device().allocate(static_cast<size_t>(q_count * 2)),
-                                            integers(first), integers({first[1]}), integers(table), integers(tiles)});
+    int64_t q_count = rows * spec.q_heads * spec.head_dim,
+            kv_count = blocks * block * spec.kv_heads * spec.head_dim;
+    auto data = std::make_shared<Data>(
+        Data{random_buffer(context, spec.dtype, q_count, 1), random_buffer(context, spec.dtype, kv_count, 2),
+             random_buffer(context, spec.dtype, kv_count, 3),
+             context.device().allocate(static_cast<size_t>(q_count * 2)), integers(first),
+             integers({first[1]}), integers(table), integers(tiles)});
     AttentionSm90::Arguments a;
     a.q = data->q, a.k = data->k, a.v = data->v, a.out = data->out;
-    a.first_queries = data->first, a.lengths = data->lengths, a.block_table = data->table, a.tiles = data->tiles;
+    a.first_queries = data->first, a.lengths = data->lengths, a.block_table = data->table,
+    a.tiles = data->tiles;
     a.tile_count = static_cast<int64_t>(tiles.size() / 2), a.tokens = rows, a.table_width = blocks;
     auto launch = std::make_shared<runtime::PreparedLaunch>(op.prepare(a));
     Case c;

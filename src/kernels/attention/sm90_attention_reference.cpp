@@ -20,7 +20,8 @@ void attention_sm90_reference(const AttentionSm90Spec& s, const double* q, const
       if (s.mask == "causal")
         last = position, first = s.window ? std::max<int64_t>(0, position - s.window + 1) : 0;
       else if (s.window)
-        first = std::max<int64_t>(0, position - s.window / 2), last = std::min(keys - 1, position + s.window / 2);
+        first = std::max<int64_t>(0, position - s.window / 2),
+        last = std::min(keys - 1, position + s.window / 2);
       double highest = -std::numeric_limits<double>::infinity(), sum = 0;
       for (int64_t j = first; j <= last; ++j) {
         const double* key = k + (j * s.kv_heads + h / group) * d;

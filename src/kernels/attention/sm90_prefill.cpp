@@ -1,12 +1,13 @@
-// The kernel of AttentionSm90. One producer thread keeps the copy engine busy; each consumer warpgroup owns 64 queries
-// of the tile and walks over the keys from the last tile to the first:
+// The kernel of AttentionSm90. One producer thread keeps the copy engine busy; each consumer warpgroup owns
+// 64 queries of the tile and walks over the keys from the last tile to the first:
 //
 //   S = q·kᵀ of tile j (wgmma, both operands in shared memory)
 //   while the tensor cores do S of tile j and O += P·v of tile j + 1, the softmax of the tile before …
 //
-// Registers of a warpgroup: S [64, tile_keys] and O [64, width] in f32, P [64, tile_keys] in 16 bits as the A operand.
-// A tile that no query of the block sees only in part needs no mask; tiles that none sees are not visited. Visiting one
-// would change no bit: its weights are exp2(-inf) = 0 and the rescaling factors exp2(0) = 1.
+// Registers of a warpgroup: S [64, tile_keys] and O [64, width] in f32, P [64, tile_keys] in 16 bits as the A
+// operand. A tile that no query of the block sees only in part needs no mask; tiles that none sees are not
+// visited. Visiting one would change no bit: its weights are exp2(-inf) = 0 and the rescaling factors exp2(0)
+// = 1.
 #include <limits>
 
 #include "dsl/grid.h"
@@ -19,10 +20,10 @@ using namespace dsl;
 
 namespace {
 
-constexpr int kRowBytes = 128;         // of a box: 64 elements, one row of the swizzle
+constexpr int kRowBytes = 128;  // of a box: 64 elements, one row of the swizzle
 constexpr double kLog2E = 1.4426950408889634;
-constexpr double kNothing = -1e30;     // the maximum before any key: finite, so that differences are never NaN
-constexpr int kWords = 7;              // of the mailbox
+constexpr double kNothing = -1e30;  // the maximum before any key: finite, so that differences are never NaN
+constexpr int kWords = 7;           // of the mailbox
 constexpr int kTurnBarrier = 1, kOwnBarrier = 4;  // named barriers; one for each consumer warpgroup
 
 class Prefill {
@@ -53,13 +54,14 @@ class Prefill {
   void run() {
     int boxes = spec_.block_size ? shape_.tile_keys / shape_.box_keys : 1;
     auto pipeline = [&](const char* name) {
-      return Pipeline(block_, {.name = name,
-                               .stages = shape_.stages,
-                               .bytes = kv_bytes_,
-                               .consumers = shape_.consumers,
-                               .producer_role = "producer",
-                               .consumer_role = "consumer",
-                               .copies = {{name, kv_bytes_ / shape_.chunks / boxes, shape_.chunks * boxes, 1}}});
+      return Pipeline(block_,
+                      {.name = name,
+                       .stages = shape_.stages,
+                       .bytes = kv_bytes_,
+                       .consumers = shape_.consumers,
+                       .producer_role = "producer",
+                       .consumer_role = "consumer",
+                       .copies = {{name, kv_bytes_ / shape_.chunks / boxes, shape_.chunks * boxes, 1}}});
     };
     Pipeline keys = pipeline("keys"), values = pipeline("values");
     Mailbox mail(block_, {.name = "tile",
@@ -84,8 +86,8 @@ class Prefill {
   }
 
  private:
-  // The tiles of this block. The list has the longest first, and odd rounds run backwards: all blocks get about the
-  // same work.
+  // The tiles of this block. The list has the longest first, and odd rounds run backwards: all blocks get
+  // about the same work.
   template <class Body>
   void walk(Body body) {
     Val total = to(u32, block_.dimension("tile_count")) * static_cast<uint32_t>(spec_.q_heads);
@@ -112,7 +114,8 @@ class Prefill {
     return bitcast(s32, bitcast(u32, key) / static_cast<uint32_t>(shape_.tile_keys));
   }
 
-  // --- producer -----------------------------------------------------------------------------------------------------
+  // --- producer
+  // -----------------------------------------------------------------------------------------------------
 
   void produce() {
     IF ((uniform_warp(block_) == 0) & elected()) {
@@ -171,13 +174,15 @@ class Prefill {
     if (!spec_.block_size) return pages;
     Val last = place.length - 1;
     for (int key = 0; key < shape_.tile_keys; key += shape_.box_keys) {
-      Val number = bitcast(u32, min(tile * shape_.tile_keys + key, last)) / static_cast<uint32_t>(spec_.block_size);
+      Val number =
+          bitcast(u32, min(tile * shape_.tile_keys + key, last)) / static_cast<uint32_t>(spec_.block_size);
       pages.push_back(load(table_(place.sequence), number));
     }
     return pages;
   }
 
-  void fetch_values(const Place& place, const std::vector<Var>& pages, const Val& tile, PipelineState& state) {
+  void fetch_values(const Place& place, const std::vector<Var>& pages, const Val& tile,
+                    PipelineState& state) {
     Val full = values_->acquire(state);
     fetch(place, pages, tile, sV_, Val(state.stage), map_v_, full);
     state.advance(shape_.stages);
@@ -190,7 +195,8 @@ class Prefill {
     for (int chunk = 0; chunk < shape_.chunks; ++chunk) {
       Val chunk_address = stage_address + static_cast<uint32_t>(chunk * shape_.tile_keys * kRowBytes);
       if (!spec_.block_size) {
-        tma_load(chunk_address, map, {chunk * 64, place.kv_head, place.begin + tile * shape_.tile_keys}, full);
+        tma_load(chunk_address, map, {chunk * 64, place.kv_head, place.begin + tile * shape_.tile_keys},
+                 full);
         continue;
       }
       for (size_t i = 0; i < pages.size(); ++i) {
@@ -206,7 +212,8 @@ class Prefill {
     }
   }
 
-  // --- consumers ----------------------------------------------------------------------------------------------------
+  // --- consumers
+  // ----------------------------------------------------------------------------------------------------
 
   // The state of one warpgroup.
   struct Rows {
@@ -241,7 +248,8 @@ class Prefill {
     descriptor_k_ = descriptor_k_major_128(address_of(sK_));
     descriptor_v_ = descriptor_mn_major_128(address_of(sV_), shape_.tile_keys * kRowBytes);
     bool turns = spec_.pingpong && shape_.consumers > 1;
-    if (turns) IF (consumer == static_cast<uint32_t>(shape_.consumers - 1)) {
+    if (turns)
+      IF (consumer == static_cast<uint32_t>(shape_.consumers - 1)) {
         named_arrive(kTurnBarrier, 256);  // the first one's turn
       }
 
@@ -304,7 +312,8 @@ class Prefill {
       release(*values_, value_state);
       write(r, row, rows, head);
     });
-    if (turns) IF (consumer == 0) {
+    if (turns)
+      IF (consumer == 0) {
         named_sync(kTurnBarrier, 256);  // takes the last turn that was given
       }
   }
@@ -329,13 +338,15 @@ class Prefill {
     Val v = descriptor_v_ + to(u64, state.stage * static_cast<uint32_t>(kv_bytes_ / 16));
     for (int i = 0; i < shape_.tile_keys / 16; ++i) {
       auto w = [&](int k) { return Val(r.weights[static_cast<size_t>(4 * i + k)].operand()); };
-      mma_from_registers(r.out, 0, spec_.dtype, {w(0), w(1), w(2), w(3)}, v + i * (16 * kRowBytes / 16), true);
+      mma_from_registers(r.out, 0, spec_.dtype, {w(0), w(1), w(2), w(3)}, v + i * (16 * kRowBytes / 16),
+                         true);
     }
   }
 
   void wait_turn() { named_sync(consumer_ + kTurnBarrier, 256); }
   void give_turn() {
-    Val next = select(consumer_ == static_cast<uint32_t>(shape_.consumers - 1), literal(u32, 0), consumer_ + 1u);
+    Val next =
+        select(consumer_ == static_cast<uint32_t>(shape_.consumers - 1), literal(u32, 0), consumer_ + 1u);
     named_arrive(next + kTurnBarrier, 256);
   }
 
@@ -437,8 +448,8 @@ class Prefill {
     for (size_t i = 0; i < o.size(); ++i) o[i] *= r.shrink[i / 2 % 2];
   }
 
-  // Zeros in the rows from `valid` on of the tile of values. Every warpgroup does it for itself, so that no barrier
-  // between them is needed: all write the same.
+  // Zeros in the rows from `valid` on of the tile of values. Every warpgroup does it for itself, so that no
+  // barrier between them is needed: all write the same.
   void clear_values(const PipelineState& state, const Val& valid) {
     Val thread = block_.thread32() & 127u;
     Val to_address = address_of(sV_) + state.stage * static_cast<uint32_t>(kv_bytes_) + thread * 16u;
@@ -454,7 +465,8 @@ class Prefill {
     named_sync(consumer_ + kOwnBarrier, 128);
   }
 
-  // Four threads hold a row, each two columns of every eight. They trade, so that each writes eight neighbours.
+  // Four threads hold a row, each two columns of every eight. They trade, so that each writes eight
+  // neighbours.
   void write(Rows& r, const Val& row, const Val& rows, const Val& head) {
     Val odd = (quad_lane_ & 1) != 0, high = (quad_lane_ & 2) != 0;
     Type packed = spec_.dtype.with_lanes(2);
@@ -507,8 +519,7 @@ ir::Kernel attention_sm90(const ir::Target& target, const AttentionSm90Spec& spe
   if (target.arch != ir::Arch::kSm90a)
     throw KernelError("attention_sm90 exists on sm_90a, not on " + ir::to_string(target));
   auto shape = attention_sm90_shape(spec);
-  Launch launch{
-      .target = target, .threads = 128 * (shape.consumers + 1), .min_blocks = 1, .pdl = spec.pdl};
+  Launch launch{.target = target, .threads = 128 * (shape.consumers + 1), .min_blocks = 1, .pdl = spec.pdl};
   return record("attention_sm90", launch, [&](Block& block) { Prefill(block, spec, shape).run(); });
 }
 

@@ -1,5 +1,5 @@
-// What the Specs of attention on Hopper come to: tiles, stages, bytes. Shared by the kernels, which are built from it,
-// and the host classes, which make tensor maps and grids from it.
+// What the Specs of attention on Hopper come to: tiles, stages, bytes. Shared by the kernels, which are built
+// from it, and the host classes, which make tensor maps and grids from it.
 #pragma once
 
 #include "kernels/attention/sm90_attention.h"
@@ -13,9 +13,9 @@ struct AttentionSm90Shape {
   int tile_queries, tile_keys, stages;
   int box_keys;  // keys of one box of the copy engine
   int producer_registers, consumer_registers;
-  double scale;        // of q·k
-  bool has_left;       // a window limits how far back a query sees
-  int64_t left, right; // keys before and behind its own that a query sees; right < 0: no limit
+  double scale;         // of q·k
+  bool has_left;        // a window limits how far back a query sees
+  int64_t left, right;  // keys before and behind its own that a query sees; right < 0: no limit
 };
 
 // Throws KernelError for a Spec outside of the kernel's range.
@@ -23,8 +23,8 @@ AttentionSm90Shape attention_sm90_shape(const AttentionSm90Spec& spec);
 
 struct DecodeAttentionSm90Shape {
   int width, chunks;
-  int group;       // query heads of a key head
-  int row_tiles;   // tiles of 16 query heads that a group takes
+  int group;      // query heads of a key head
+  int row_tiles;  // tiles of 16 query heads that a group takes
   int stages, blocks;
   int box_keys;
   double scale;
@@ -32,9 +32,9 @@ struct DecodeAttentionSm90Shape {
 
 DecodeAttentionSm90Shape decode_attention_sm90_shape(const DecodeAttentionSm90Spec& spec);
 
-inline constexpr int kDecodeKeys = 64;       // of a stage
-inline constexpr int kDecodeMostPieces = 32; // of a sequence
-inline constexpr int kDecodePlanWords = 8;   // of a piece: see sm90_decode_plan.cpp
+inline constexpr int kDecodeKeys = 64;        // of a stage
+inline constexpr int kDecodeMostPieces = 32;  // of a sequence
+inline constexpr int kDecodePlanWords = 8;    // of a piece: see sm90_decode_plan.cpp
 inline constexpr int kDecodeSharedBytes = 232448;
 
 // Keys of a piece: the Spec's chunk, or more, so that a sequence has at most kDecodeMostPieces.
