@@ -1,8 +1,9 @@
-// The kernel of DecodeAttentionSm90. A job is one piece of one sequence for one key head and up to 16 of its query
-// heads. A producer thread streams the piece's keys and values through shared memory, 64 keys a stage; four warps take
-// 16 keys of each stage and keep their own running softmax, with the query heads as the rows of mma.m16n8k16. At the
-// piece's end the four results are added, in the order of the warps; a sequence of one piece is then done. Of longer
-// ones the block that finishes the last piece adds all pieces, in their order.
+// The kernel of DecodeAttentionSm90. A job is one piece of one sequence for one key head and up to 16 of its
+// query heads. A producer thread streams the piece's keys and values through shared memory, 64 keys a stage;
+// four warps take 16 keys of each stage and keep their own running softmax, with the query heads as the rows
+// of mma.m16n8k16. At the piece's end the four results are added, in the order of the warps; a sequence of
+// one piece is then done. Of longer ones the block that finishes the last piece adds all pieces, in their
+// order.
 #include <limits>
 
 #include "dsl/grid.h"
@@ -89,7 +90,8 @@ class Decode {
     }
   }
 
-  // --- producer -----------------------------------------------------------------------------------------------------
+  // --- producer
+  // -----------------------------------------------------------------------------------------------------
 
   void produce() {
     IF (elected()) {
@@ -103,8 +105,8 @@ class Decode {
         auto look_up = [&](const Val& first) {  // beyond the end: the last block again
           std::vector<Val> pages;
           for (int key = 0; key < kDecodeKeys; key += shape_.box_keys)
-            pages.push_back(
-                load(table, bitcast(u32, min(first + key, end - 1)) / static_cast<uint32_t>(spec_.block_size)));
+            pages.push_back(load(
+                table, bitcast(u32, min(first + key, end - 1)) / static_cast<uint32_t>(spec_.block_size)));
           return pages;
         };
         std::vector<Var> pages;
@@ -122,8 +124,8 @@ class Decode {
     }
   }
 
-  void fetch(const Val& map, const Tensor& to, const Val& kv_head, const Val& first, const std::vector<Var>& pages,
-             const Val& stage, const Val& full) {
+  void fetch(const Val& map, const Tensor& to, const Val& kv_head, const Val& first,
+             const std::vector<Var>& pages, const Val& stage, const Val& full) {
     Val stage_address = address_of(to) + stage * static_cast<uint32_t>(stage_bytes_);
     for (int chunk = 0; chunk < shape_.chunks; ++chunk)
       for (size_t i = 0; i < pages.size(); ++i) {
@@ -136,10 +138,11 @@ class Decode {
       }
   }
 
-  // --- consumers ----------------------------------------------------------------------------------------------------
+  // --- consumers
+  // ----------------------------------------------------------------------------------------------------
 
-  // A warp's running softmax. Fragments of mma.m16n8k16: thread 4g + t holds of the result rows g and g + 8, columns
-  // 2t and 2t + 1. Halves: rows g alone, where the second half of the 16 rows is empty.
+  // A warp's running softmax. Fragments of mma.m16n8k16: thread 4g + t holds of the result rows g and g + 8,
+  // columns 2t and 2t + 1. Halves: rows g alone, where the second half of the 16 rows is empty.
   struct Rows {
     std::vector<Val> q;  // A: [width / 16][4]
     std::vector<Var> o;  // [width / 8][4]
@@ -153,8 +156,9 @@ class Decode {
     Val g = lane_ >> 2, matrix = lane_ >> 3, r = lane_ & 7u;
     pair_ = bitcast(s32, (lane_ & 3u) * 2u);
     row_ = bitcast(s32, g);
-    // ldmatrix: lane l gives the address of row l % 8 of matrix l / 8. Keys: matrices are (keys 0-7, 8 columns), (keys
-    // 0-7, next 8), (keys 8-15, …); values, transposed: (keys 0-7, 8 columns), (keys 8-15, same), ….
+    // ldmatrix: lane l gives the address of row l % 8 of matrix l / 8. Keys: matrices are (keys 0-7, 8
+    // columns), (keys 0-7, next 8), (keys 8-15, …); values, transposed: (keys 0-7, 8 columns), (keys 8-15,
+    // same), ….
     auto places = [&](const Val& upper_keys, const Val& upper_columns) {
       Val key = warp * 16u + upper_keys * 8u + r;
       Val column = (upper_columns ^ r) << 4u;
@@ -169,7 +173,8 @@ class Decode {
     rows.o.reserve(static_cast<size_t>(shape_.width / 2));
     for (int i = 0; i < shape_.width / 2; ++i) rows.o.emplace_back(f32, 0.0);
     rows.highest.reserve(2), rows.sum.reserve(2);
-    for (int h = 0; h < halves_; ++h) rows.highest.emplace_back(f32, kNothing), rows.sum.emplace_back(f32, 0.0);
+    for (int h = 0; h < halves_; ++h)
+      rows.highest.emplace_back(f32, kNothing), rows.sum.emplace_back(f32, 0.0);
 
     walk([&](const Val& piece, const Val& head) {
       Tensor record = plan_(to(s64, piece) + 1);
@@ -230,7 +235,8 @@ class Decode {
   std::vector<Val> multiply_keys(const Rows& rows, const Val& keys) {
     std::vector<Val> s(8, literal(f32, 0.0));
     for (int k = 0; k < shape_.width / 16; ++k) {
-      auto b = op("ldmatrix.x4", packed_, {keys + key_places_[at(k % 4)] + static_cast<uint32_t>(k / 4 * kChunkBytes)});
+      auto b = op("ldmatrix.x4", packed_,
+                  {keys + key_places_[at(k % 4)] + static_cast<uint32_t>(k / 4 * kChunkBytes)});
       for (int n = 0; n < 2; ++n) multiply(&rows.q[at(4 * k)], b[at(2 * n)], b[at(2 * n + 1)], &s[at(4 * n)]);
     }
     return s;
@@ -269,8 +275,7 @@ class Decode {
       highest = top;
       for (int i = 0; i < 4; ++i) p[at(2 * h + i / 2 * 4 + i % 2)] = exp2(fma(score(i), factor_, shift));
       auto weight = [&](int i) -> Val& { return p[at(i / 2 * 4 + 2 * h + i % 2)]; };
-      rows.sum[at(h)] =
-          fma(rows.sum[at(h)], shrink, (weight(0) + weight(1)) + (weight(2) + weight(3)));
+      rows.sum[at(h)] = fma(rows.sum[at(h)], shrink, (weight(0) + weight(1)) + (weight(2) + weight(3)));
       for (int j = 0; j < shape_.width / 8; ++j)
         for (int e = 0; e < 2; ++e) rows.o[at(4 * j + 2 * h + e)] *= shrink;
     }
@@ -378,8 +383,8 @@ class Decode {
   }
 
   // Adds all pieces of a sequence: a warp takes every fourth row, a lane the weight of one piece.
-  void add_pieces(const Val& head, const Val& token, const Val& first_head, const Val& heads, const Val& first_piece,
-                  const Val& pieces) {
+  void add_pieces(const Val& head, const Val& token, const Val& first_head, const Val& heads,
+                  const Val& first_piece, const Val& pieces) {
     constexpr const char* kFresh = "ld.global.relaxed.gpu";
     Val lane = bitcast(s32, lane_);
     for (int first = 0; first < rows_; first += kWarps) {
@@ -417,7 +422,8 @@ class Decode {
     }
   }
 
-  void write(const Val& token, const Val& head, const Val& column, const Val* o, int count, const Val& inverse) {
+  void write(const Val& token, const Val& head, const Val& column, const Val* o, int count,
+             const Val& inverse) {
     Pack values;
     for (int i = 0; i < count; i += 2) values.push_back(pack2(packed_, o[i] * inverse, o[i + 1] * inverse));
     std::optional<Val> inside;
@@ -447,8 +453,7 @@ ir::Kernel decode_attention_sm90(const ir::Target& target, const DecodeAttention
   if (target.arch != ir::Arch::kSm90a)
     throw KernelError("decode_attention_sm90 exists on sm_90a, not on " + ir::to_string(target));
   auto shape = decode_attention_sm90_shape(spec);
-  Launch launch{
-      .target = target, .threads = 32 * (kWarps + 1), .min_blocks = shape.blocks, .pdl = spec.pdl};
+  Launch launch{.target = target, .threads = 32 * (kWarps + 1), .min_blocks = shape.blocks, .pdl = spec.pdl};
   return record("decode_attention_sm90", launch, [&](Block& block) { Decode(block, spec, shape).run(); });
 }
 

@@ -45,8 +45,8 @@ DecodeAttentionSm90Shape decode_attention_sm90_shape(const DecodeAttentionSm90Sp
   check_sm90_attention_heads(kName, spec.dtype, spec.q_heads, spec.kv_heads, spec.head_dim, spec.window,
                              spec.block_size, spec.scale, spec.softcap);
   require(spec.block_size > 0, kName, "block_size", spec.block_size, "keys lie in a paged cache");
-  require(spec.chunk >= kDecodeKeys && spec.chunk % kDecodeKeys == 0 && spec.chunk <= (1 << 20), kName, "chunk",
-          spec.chunk, "use a multiple of 64 up to 2^20");
+  require(spec.chunk >= kDecodeKeys && spec.chunk % kDecodeKeys == 0 && spec.chunk <= (1 << 20), kName,
+          "chunk", spec.chunk, "use a multiple of 64 up to 2^20");
   require(spec.stages >= 0 && spec.stages <= 16, kName, "stages", spec.stages, "use 1 to 16, or 0");
   require(spec.blocks >= 0 && spec.blocks <= 4, kName, "blocks", spec.blocks, "use 1 to 4, or 0");
   DecodeAttentionSm90Shape s{};
@@ -74,7 +74,9 @@ DecodeAttentionSm90::DecodeAttentionSm90(runtime::Context& context, const Decode
       plan_(&program(context, "decode_plan_sm90",
                      DecodePlanSm90Spec{.window = spec.window, .chunk = spec.chunk, .pdl = spec.pdl},
                      decode_plan_sm90)),
-      grid_(static_cast<uint32_t>(context.properties().processors * decode_attention_sm90_shape(spec).blocks)) {}
+      grid_(
+          static_cast<uint32_t>(context.properties().processors * decode_attention_sm90_shape(spec).blocks)) {
+}
 
 int64_t DecodeAttentionSm90::plan_bytes(int64_t sequences) {
   return (sequences * kDecodeMostPieces + 1) * kDecodePlanWords * 4;
@@ -97,8 +99,8 @@ runtime::PreparedLaunch DecodeAttentionSm90::prepare(const Arguments& a) const {
   auto p = places(spec_, a.sequences, a.longest);
   auto& device = context_->device();
   auto map = [&](runtime::DevicePointer base) {
-    return device.encode_tensor_map(
-        attention_cache_map(spec_.dtype, base, spec_.head_dim, spec_.kv_heads, spec_.block_size, shape.box_keys));
+    return device.encode_tensor_map(attention_cache_map(spec_.dtype, base, spec_.head_dim, spec_.kv_heads,
+                                                        spec_.block_size, shape.box_keys));
   };
   auto map_k = map(a.k), map_v = map(a.v);
   // Extents are not read, but for the width of the table.
@@ -141,13 +143,14 @@ CatalogEntry decode_attention_sm90_entry() {
     std::vector<int32_t> lengths(static_cast<size_t>(sequences), static_cast<int32_t>(keys)),
         table(static_cast<size_t>(blocks));
     for (size_t i = 0; i < table.size(); ++i)  // scattered: 7919 is prime, and so visits every block
-      table[i] = static_cast<int32_t>(blocks % 7919 ? static_cast<int64_t>(i) * 7919 % blocks : static_cast<int64_t>(i));
+      table[i] = static_cast<int32_t>(blocks % 7919 ? static_cast<int64_t>(i) * 7919 % blocks
+                                                    : static_cast<int64_t>(i));
     int64_t q_count = sequences * spec.q_heads * spec.head_dim,
             kv_count = blocks * spec.block_size * spec.kv_heads * spec.head_dim;
-    auto data = std::make_shared<Data>(
-        Data{random_buffer(context, spec.dtype, q_count, 1), random_buffer(context, spec.dtype, kv_count, 2),
-             random_buffer(context, spec.dtype, kv_count, 3), allocate(q_count * 2), allocate(blocks * 4),
-             allocate(DecodeAttentionSm90::plan_bytes(sequences)), allocate(op.workspace_bytes(sequences, keys))});
+    auto data = std::make_shared<Data>(Data{
+        random_buffer(context, spec.dtype, q_count, 1), random_buffer(context, spec.dtype, kv_count, 2),
+        random_buffer(context, spec.dtype, kv_count, 3), allocate(q_count * 2), allocate(blocks * 4),
+        allocate(DecodeAttentionSm90::plan_bytes(sequences)), allocate(op.workspace_bytes(sequences, keys))});
     auto lengths_device = allocate(sequences * 4);
     stream.upload(lengths_device, lengths.data(), lengths.size() * 4);
     stream.upload(data->table, table.data(), table.size() * 4);
@@ -155,14 +158,16 @@ CatalogEntry decode_attention_sm90_entry() {
     op.plan(stream, lengths_device, {}, sequences, data->plan);
     stream.synchronize();
     DecodeAttentionSm90::Arguments a;
-    a.q = data->q, a.k = data->k, a.v = data->v, a.out = data->out, a.block_table = data->table, a.plan = data->plan;
+    a.q = data->q, a.k = data->k, a.v = data->v, a.out = data->out, a.block_table = data->table,
+    a.plan = data->plan;
     a.workspace = data->workspace, a.sequences = sequences, a.table_width = width, a.longest = keys;
     auto launch = std::make_shared<runtime::PreparedLaunch>(op.prepare(a));
     int64_t seen = spec.window ? std::min(keys, spec.window) : keys;
     Case c;
     c.bytes = 2.0 * (2.0 * static_cast<double>(q_count) +
                      2.0 * static_cast<double>(sequences * seen * spec.kv_heads * spec.head_dim));
-    c.operations = 4.0 * static_cast<double>(sequences * seen) * static_cast<double>(spec.q_heads * spec.head_dim);
+    c.operations =
+        4.0 * static_cast<double>(sequences * seen) * static_cast<double>(spec.q_heads * spec.head_dim);
     c.launch = [data, launch](runtime::Stream& s) { s.launch(*launch); };
     return c;
   };

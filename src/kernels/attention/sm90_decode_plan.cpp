@@ -1,4 +1,5 @@
-// The list of pieces that DecodeAttentionSm90 works on, made on the device from the sequences' lengths by one block.
+// The list of pieces that DecodeAttentionSm90 works on, made on the device from the sequences' lengths by one
+// block.
 #include "dsl/grid.h"
 #include "kernels/attention/sm90_shape.h"
 #include "kernels/launch.h"
@@ -44,13 +45,13 @@ ir::Kernel decode_plan_sm90(const ir::Target& target, const DecodePlanSm90Spec& 
   if (target.arch != ir::Arch::kSm90a)
     throw KernelError("decode_plan_sm90 exists on sm_90a, not on " + ir::to_string(target));
   require(spec.window >= 0 && spec.window <= (1 << 30), kName, "window", spec.window, "use 0 to 2^30");
-  require(spec.chunk >= kDecodeKeys && spec.chunk % kDecodeKeys == 0 && spec.chunk <= (1 << 20), kName, "chunk",
-          spec.chunk, "use a multiple of 64 up to 2^20");
+  require(spec.chunk >= kDecodeKeys && spec.chunk % kDecodeKeys == 0 && spec.chunk <= (1 << 20), kName,
+          "chunk", spec.chunk, "use a multiple of 64 up to 2^20");
   return record(kName, {.target = target, .threads = kThreads, .pdl = spec.pdl}, [&](Block& block) {
     Tensor lengths = block.input("lengths", s32, shape(dynamic("sequences")));
     Tensor first_queries = block.input("first_queries", s32, shape(dynamic("boundaries")));  // may be null
-    // Row 0: the number of pieces. Row 1 + i: sequence, row of q, first key, key behind the last, first key that the
-    // query sees, number of the sequence's first piece, its pieces, 0.
+    // Row 0: the number of pieces. Row 1 + i: sequence, row of q, first key, key behind the last, first key
+    // that the query sees, number of the sequence's first piece, its pieces, 0.
     Tensor plan = block.output("plan", s32, shape(dynamic("rows"), kDecodePlanWords));
     Tensor sums = block.shared("sums", s32, shape(kThreads / 32));
     wait_for_previous_kernel(block);

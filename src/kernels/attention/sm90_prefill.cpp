@@ -275,7 +275,7 @@ class Prefill {
       mma_commit();
       mma_wait(0);
       release(*keys_, key_state);
-      weigh(r, stop - 1, true);
+      weigh(r, stop - 1, literal(u32, 0) == literal(u32, 0));
       IF (stop * shape_.tile_keys > length) {
         values_->wait(value_state);
         clear_values(value_state, length - (stop - 1) * shape_.tile_keys);
@@ -283,23 +283,19 @@ class Prefill {
       pack(r);
 
       // Tiles from `seen_by_all` on need a mask at the right, those before `left_of_all` one at the left.
-      Val seen_by_all = max(tile_of(last_key(position, length) + 1), start);
+      Val seen_by_all = tile_of(last_key(position, length) + 1);
+      Val left_of_all =
+          shape_.has_left ? tile_of(first_key(position + rows - 1) + (shape_.tile_keys - 1)) : Val();
       Var tile(stop - 2);
-      auto loop = [&](const Val& bound, bool masked) {
-        WHILE (tile >= bound) {
-          if (spec_.overlap)
-            step_overlapped(r, Val(tile), masked, turns, key_state, value_state);
-          else
-            step(r, Val(tile), masked, turns, key_state, value_state);
-          tile -= 1;
-        }
-      };
-      loop(seen_by_all, true);
-      if (shape_.has_left) {
-        Val left_of_all = tile_of(first_key(position + rows - 1) + (shape_.tile_keys - 1));
-        loop(max(left_of_all, start), false);
+      WHILE (tile >= start) {
+        Val masked = tile >= seen_by_all;
+        if (shape_.has_left) masked = masked | (tile < left_of_all);
+        if (spec_.overlap)
+          step_overlapped(r, Val(tile), masked, turns, key_state, value_state);
+        else
+          step(r, Val(tile), masked, turns, key_state, value_state);
+        tile -= 1;
       }
-      loop(start, shape_.has_left);
 
       IF (warp_leader) {
         mail_->release();
@@ -351,7 +347,7 @@ class Prefill {
   }
 
   // Tile `tile`'s scores, while the weights of tile + 1 meet their values.
-  void step_overlapped(Rows& r, const Val& tile, bool masked, bool turns, PipelineState& key_state,
+  void step_overlapped(Rows& r, const Val& tile, const Val& masked, bool turns, PipelineState& key_state,
                        PipelineState& value_state) {
     keys_->wait(key_state);
     if (turns) wait_turn();
@@ -373,7 +369,7 @@ class Prefill {
   }
 
   // Both products, then the softmax.
-  void step(Rows& r, const Val& tile, bool masked, bool turns, PipelineState& key_state,
+  void step(Rows& r, const Val& tile, const Val& masked, bool turns, PipelineState& key_state,
             PipelineState& value_state) {
     keys_->wait(key_state);
     values_->wait(value_state);
@@ -392,7 +388,7 @@ class Prefill {
   }
 
   // Scores become weights exp2((score - highest) · log2 e), highest and sum follow.
-  void weigh(Rows& r, const Val& tile, bool masked) {
+  void weigh(Rows& r, const Val& tile, const Val& masked) {
     auto& s = r.s();
     const double factor = spec_.softcap ? kLog2E : shape_.scale * kLog2E;
     if (spec_.softcap)
@@ -400,7 +396,7 @@ class Prefill {
         Val e = exp2(x * (2 * kLog2E * shape_.scale / spec_.softcap));
         x = fma(rcp(e + 1.0), -2 * spec_.softcap, literal(f32, spec_.softcap));
       }
-    if (masked) {
+    IF (masked) {
       Val hidden = literal(f32, -std::numeric_limits<double>::infinity());
       Val from = tile * shape_.tile_keys;
       for (int h = 0; h < 2; ++h) {
