@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "dsl/fragment.h"
+#include "dsl/grid.h"
 #include "kernels/activation/functions.h"
 #include "kernels/launch.h"
 
@@ -18,7 +19,9 @@ ir::Kernel activation(const ir::Target& target, const ActivationSpec& spec) {
   bool packed = spec.form == "packed", separate = spec.form == "separate";
   if (!packed && !separate && spec.form != "plain")
     throw KernelError(fmt::format("activation: form is '{}'; use packed, separate or plain", spec.form));
-  Launch launch{.target = target, .threads = row_threads(target, spec.width, spec.dtype, spec.threads)};
+  Launch launch{.target = target,
+                .threads = row_threads(target, spec.width, spec.dtype, spec.threads),
+                .pdl = spec.pdl};
   if (!std::isfinite(spec.cap) || spec.cap < 0)
     throw KernelError(fmt::format("activation: cap is {}; use a positive number, or 0 for none", spec.cap));
   return record("activation", launch, [&](Block& block) {
@@ -28,6 +31,8 @@ ir::Kernel activation(const ir::Target& target, const ActivationSpec& spec) {
     auto up = separate ? block.input("up", spec.dtype, rows) : Tensor{};
     auto out = block.output("out", spec.dtype, rows);
 
+    let_next_kernel_start(block);
+    wait_for_previous_kernel(block);
     auto group = row_group(block, block.dimension("rows"));
     auto lanes = row_layout(block, group, spec.width, x.element_bytes());
     Tensor row = x(group.row);

@@ -11,9 +11,10 @@ struct ActivationSpec {
   int64_t width = 4096;           // elements of a row of out: 1 … 65536
   std::string function = "silu";  // silu, gelu_tanh, gelu_erf, relu, tanh or sigmoid
   std::string form =
-      "packed";     // packed: x is [rows, 2·width], gate first; separate: gate and up; plain: no gate
-  double cap = 0;   // not 0: cap · f(x / cap); with tanh, values stay within ±cap (Gemma 2)
-  int threads = 0;  // of a GPU block; 0: chosen from width
+      "packed";      // packed: x is [rows, 2·width], gate first; separate: gate and up; plain: no gate
+  double cap = 0;    // not 0: cap · f(x / cap); with tanh, values stay within ±cap (Gemma 2)
+  int threads = 0;   // of a GPU block; 0: chosen from width
+  bool pdl = false;  // programmatic dependent launch: may start before the kernel ahead of it has ended
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of all tensors: bf16, f16 or f32");
@@ -22,6 +23,7 @@ struct ActivationSpec {
     f("form", form, "packed (f(x[:width]) * x[width:]), separate (f(gate) * up) or plain (f(x))");
     f("cap", cap, "cap · f(x / cap) instead of f(x); 0: off");
     f("threads", threads, "threads of a GPU block; 0: chosen from width");
+    f("pdl", pdl, "1: may start before the kernel ahead of it has ended");
   }
 };
 

@@ -1,6 +1,7 @@
 #include "kernels/embedding/embedding.h"
 
 #include "dsl/fragment.h"
+#include "dsl/grid.h"
 #include "kernels/launch.h"
 
 namespace rose::kernels {
@@ -11,13 +12,17 @@ using namespace dsl;
 ir::Kernel embedding(const ir::Target& target, const EmbeddingSpec& spec) {
   check_row_spec("embedding", spec.dtype, spec.hidden);
   check_row_spec("embedding", spec.out_dtype, spec.hidden);
-  Launch launch{.target = target, .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads)};
+  Launch launch{.target = target,
+                .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads),
+                .pdl = spec.pdl};
   return record("embedding", launch, [&](Block& block) {
     auto ids = block.input("ids", s32, shape(dynamic("tokens")));
     auto table = block.input("table", spec.dtype, shape(dynamic("table_rows"), spec.hidden));
     auto first_id = block.scalar("first_id", s64);
     auto out = block.output("out", spec.out_dtype, shape(dynamic("tokens"), spec.hidden));
 
+    let_next_kernel_start(block);
+    wait_for_previous_kernel(block);
     auto group = row_group(block, block.dimension("tokens"));
     auto lanes = row_layout(block, group, spec.hidden, std::max(table.element_bytes(), out.element_bytes()));
     Val id = to(s64, load(ids, group.row)) - first_id;

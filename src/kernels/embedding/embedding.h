@@ -12,6 +12,7 @@ struct EmbeddingSpec {
   int64_t hidden = 4096;  // elements of a row: 1 … 65536
   double scale = 1;       // Gemma multiplies by the root of hidden
   int threads = 0;        // of a GPU block; 0: chosen from hidden
+  bool pdl = false;       // programmatic dependent launch: may start before the kernel ahead of it has ended
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of the table: bf16, f16 or f32");
@@ -19,6 +20,7 @@ struct EmbeddingSpec {
     f("hidden", hidden, "elements of a row, 1 to 65536");
     f("scale", scale, "factor of every element");
     f("threads", threads, "threads of a GPU block; 0: chosen from hidden");
+    f("pdl", pdl, "1: may start before the kernel ahead of it has ended");
   }
 };
 

@@ -1,6 +1,7 @@
 #include "kernels/norm/layer_norm.h"
 
 #include "dsl/fragment.h"
+#include "dsl/grid.h"
 #include "kernels/arguments.h"
 #include "kernels/launch.h"
 
@@ -14,7 +15,9 @@ ir::Kernel layer_norm(const ir::Target& target, const LayerNormSpec& spec) {
   check_row_spec("layer_norm", spec.dtype, spec.hidden);
   if (spec.bias && !spec.weight)
     throw KernelError("layer_norm: a bias without a weight is not supported; set weight=1 or bias=0");
-  Launch launch{.target = target, .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads)};
+  Launch launch{.target = target,
+                .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads),
+                .pdl = spec.pdl};
   return record("layer_norm", launch, [&](Block& block) {
     Shape rows = shape(dynamic("rows"), spec.hidden);
     auto x = block.input("x", spec.dtype, rows);
@@ -23,6 +26,8 @@ ir::Kernel layer_norm(const ir::Target& target, const LayerNormSpec& spec) {
     auto bias = spec.bias ? block.input("bias", spec.dtype, shape(spec.hidden)) : Tensor{};
     auto out = block.output("out", spec.dtype, rows);
 
+    let_next_kernel_start(block);
+    wait_for_previous_kernel(block);
     auto group = row_group(block, block.dimension("rows"));
     auto lanes = row_layout(block, group, spec.hidden, x.element_bytes());
     auto v = to(f32, load(x(group.row), lanes));

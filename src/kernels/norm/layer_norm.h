@@ -14,6 +14,7 @@ struct LayerNormSpec {
   bool bias = true;
   bool residual = false;  // x += residual first; the sum, rounded to dtype, replaces residual
   int threads = 0;        // of a GPU block; 0: chosen from hidden
+  bool pdl = false;       // programmatic dependent launch: may start before the kernel ahead of it has ended
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of x, weight, bias and out: bf16, f16 or f32");
@@ -23,6 +24,7 @@ struct LayerNormSpec {
     f("bias", bias, "1: add a bias after the weight");
     f("residual", residual, "1: add the residual first and write the sum back to it");
     f("threads", threads, "threads of a GPU block; 0: chosen from hidden");
+    f("pdl", pdl, "1: may start before the kernel ahead of it has ended");
   }
 };
 

@@ -1,6 +1,7 @@
 #include "kernels/norm/rms_norm.h"
 
 #include "dsl/fragment.h"
+#include "dsl/grid.h"
 #include "kernels/launch.h"
 
 namespace rose::kernels {
@@ -11,7 +12,8 @@ using namespace dsl;
 ir::Kernel rms_norm(const ir::Target& target, const RmsNormSpec& spec) {
   check_row_spec("rms_norm", spec.dtype, spec.hidden);
   Launch launch{.target = target,
-                .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads, spec.residual ? 1 : 2)};
+                .threads = row_threads(target, spec.hidden, spec.dtype, spec.threads, spec.residual ? 1 : 2),
+                .pdl = spec.pdl};
   return record("rms_norm", launch, [&](Block& block) {
     Shape rows = shape(dynamic("rows"), spec.hidden);
     auto x = block.input("x", spec.dtype, rows);
@@ -21,6 +23,10 @@ ir::Kernel rms_norm(const ir::Target& target, const RmsNormSpec& spec) {
 
     auto group = row_group(block, block.dimension("rows"));
     auto lanes = row_layout(block, group, spec.hidden, x.element_bytes());
+    Frag factor;  // no kernel writes it: read while the kernel ahead still runs
+    if (spec.pdl) factor = load(weight, lanes);
+    let_next_kernel_start(block);
+    wait_for_previous_kernel(block);
     auto v = to(f32, load(x(group.row), lanes));
     if (spec.residual) {
       // What is normalised is the sum as the next layer will read it: rounded to dtype.
@@ -30,7 +36,7 @@ ir::Kernel rms_norm(const ir::Target& target, const RmsNormSpec& spec) {
       v = to(f32, lanes.resident ? sum : load(residual(group.row), lanes));
     }
     auto scale = rsqrt(row_sum(block, v * v) * (1.0 / static_cast<double>(spec.hidden)) + spec.epsilon);
-    auto w = to(f32, load(weight, lanes));
+    auto w = to(f32, spec.pdl ? factor : load(weight, lanes));
     if (spec.weight_plus_one) w = map(w, [](Val e) { return e + 1.0; });
     store(out(group.row), v * scale * w);
   });

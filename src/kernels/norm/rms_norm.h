@@ -13,6 +13,7 @@ struct RmsNormSpec {
   bool residual = false;         // x += residual first; the sum, rounded to dtype, replaces residual
   bool weight_plus_one = false;  // multiply by (1 + weight), as Gemma does
   int threads = 0;               // of a GPU block; 0: chosen from hidden
+  bool pdl = false;  // programmatic dependent launch: may start before the kernel ahead of it has ended
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of x, weight and out: bf16, f16 or f32");
@@ -21,6 +22,7 @@ struct RmsNormSpec {
     f("residual", residual, "1: add the residual first and write the sum back to it");
     f("weight_plus_one", weight_plus_one, "1: multiply by 1 + weight (Gemma)");
     f("threads", threads, "threads of a GPU block; 0: chosen from hidden");
+    f("pdl", pdl, "1: may start before the kernel ahead of it has ended");
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "dsl/grid.h"
 #include "kernels/arguments.h"
 #include "kernels/rope/frequencies.h"
 #include "kernels/rope/rotary.h"
@@ -113,7 +114,8 @@ ir::Kernel qk_rope_cache(const ir::Target& target, const QkRopeCacheSpec& spec) 
   check(spec);
   auto groups = groups_of(target, spec);
   return record(
-      kName, {.target = target, .threads = groups.threads, .min_blocks = target.is_gpu() ? 4 : 0},
+      kName,
+      {.target = target, .threads = groups.threads, .min_blocks = target.is_gpu() ? 4 : 0, .pdl = spec.pdl},
       [&](Block& block) {
         int64_t heads = all_heads(spec);
         auto qkv = block.inout("qkv", spec.dtype, shape(dynamic("tokens"), heads, spec.head_dim));
@@ -133,6 +135,8 @@ ir::Kernel qk_rope_cache(const ir::Target& target, const QkRopeCacheSpec& spec) 
                                                shape(dynamic("tokens"), spec.q_heads, spec.head_dim))
                                 : qkv;
 
+        let_next_kernel_start(block);
+        wait_for_previous_kernel(block);
         auto group = row_group(block, block.dimension("tokens") * heads, groups.size);
         auto [token, head] = split_row(group.row, heads);
         auto layout = head_layout(block, group, spec);

@@ -19,6 +19,7 @@ struct QkRopeCacheSpec {
   double epsilon = 1e-6;
   bool weight_plus_one = false;  // the norm multiplies by (1 + weight), as Gemma's does
   bool q_out = false;            // queries go to an output of their own; else they stay in qkv
+  bool pdl = false;  // programmatic dependent launch: may start before the kernel ahead of it has ended
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of qkv, weights and q: bf16, f16 or f32");
@@ -33,6 +34,7 @@ struct QkRopeCacheSpec {
     f("epsilon", epsilon, "added to the mean of squares");
     f("weight_plus_one", weight_plus_one, "1: the norm multiplies by 1 + weight (Gemma)");
     f("q_out", q_out, "1: write queries to an output of their own");
+    f("pdl", pdl, "1: may start before the kernel ahead of it has ended");
   }
 };
 

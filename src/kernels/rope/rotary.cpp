@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "dsl/grid.h"
 #include "kernels/arguments.h"
 #include "kernels/rope/frequencies.h"
 #include "kernels/row_groups.h"
@@ -51,7 +52,8 @@ ir::Kernel rotary(const ir::Target& target, const RotarySpec& spec) {
   auto style = parse_rope_style("rotary", spec.style);
   auto groups = groups_of(target, spec);
   return record(
-      "rotary", {.target = target, .threads = groups.threads, .min_blocks = target.is_gpu() ? 4 : 0},
+      "rotary",
+      {.target = target, .threads = groups.threads, .min_blocks = target.is_gpu() ? 4 : 0, .pdl = spec.pdl},
       [&](Block& block) {
         Shape heads = shape(dynamic("tokens"), spec.heads, spec.head_dim);
         Shape strides = shape(dynamic("x_stride"), spec.head_dim, 1);
@@ -61,6 +63,8 @@ ir::Kernel rotary(const ir::Target& target, const RotarySpec& spec) {
         auto table = block.input("table", f32, shape(dynamic("table_rows"), spec.rotary_dim));
         auto out = spec.in_place ? x : block.output("out", spec.dtype, heads);
 
+        let_next_kernel_start(block);
+        wait_for_previous_kernel(block);
         auto group = row_group(block, block.dimension("tokens") * spec.heads, groups.size);
         auto [token, head] = split_row(group.row, spec.heads);
         auto half = rope_layout(block, group, spec.rotary_dim, x.element_bytes(), head_alignment(spec));

@@ -16,6 +16,7 @@ struct RotarySpec {
   std::string style =
       "half";  // which elements make a pair: half (i, i + rotary_dim/2), interleaved (2i, 2i + 1)
   bool in_place = true;
+  bool pdl = false;  // programmatic dependent launch: may start before the kernel ahead of it has ended
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of x and out: bf16, f16 or f32");
@@ -25,6 +26,7 @@ struct RotarySpec {
     f("rotary_offset", rotary_offset, "first element of a head that turns");
     f("style", style, "pairs of elements: half (i, i + rotary_dim/2) or interleaved (2i, 2i + 1)");
     f("in_place", in_place, "1: x is changed; 0: out is written");
+    f("pdl", pdl, "1: may start before the kernel ahead of it has ended");
   }
 };
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "dsl/fragment.h"
+#include "dsl/grid.h"
 #include "kernels/arguments.h"
 #include "kernels/launch.h"
 
@@ -21,7 +22,9 @@ constexpr double kLog2E = 1.4426950408889634;
 ir::Kernel softmax(const ir::Target& target, const SoftmaxSpec& spec) {
   check_row_spec("softmax", spec.dtype, spec.width);
   check_row_spec("softmax", spec.out_dtype, spec.width);
-  Launch launch{.target = target, .threads = row_threads(target, spec.width, spec.dtype, spec.threads)};
+  Launch launch{.target = target,
+                .threads = row_threads(target, spec.width, spec.dtype, spec.threads),
+                .pdl = spec.pdl};
   return record("softmax", launch, [&](Block& block) {
     Shape rows = shape(dynamic("rows"), spec.width);
     auto x = block.input("x", spec.dtype, rows);
@@ -31,6 +34,8 @@ ir::Kernel softmax(const ir::Target& target, const SoftmaxSpec& spec) {
     auto scale = block.scalar("scale", f32) * kLog2E;
     auto out = block.output("out", spec.out_dtype, rows);
 
+    let_next_kernel_start(block);
+    wait_for_previous_kernel(block);
     auto group = row_group(block, block.dimension("rows"));
     auto lanes = row_layout(block, group, spec.width, std::max(x.element_bytes(), out.element_bytes()));
     auto v = to(f32, load(x(group.row), lanes)) * scale;

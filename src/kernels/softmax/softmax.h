@@ -13,6 +13,7 @@ struct SoftmaxSpec {
   bool lengths = false;  // elements from lengths[row] on count as -infinity
   bool log = false;      // log-softmax
   int threads = 0;       // of a GPU block; 0: chosen from width
+  bool pdl = false;      // programmatic dependent launch: may start before the kernel ahead of it has ended
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of x and mask: bf16, f16 or f32");
@@ -22,6 +23,7 @@ struct SoftmaxSpec {
     f("lengths", lengths, "1: a valid length for each row");
     f("log", log, "1: the logarithm of the softmax");
     f("threads", threads, "threads of a GPU block; 0: chosen from width");
+    f("pdl", pdl, "1: may start before the kernel ahead of it has ended");
   }
 };
 
