@@ -81,14 +81,16 @@ void GenerationEngine::add_top_logprobs(const std::vector<Sequence*>& rows) {
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto count = std::min(static_cast<size_t>(rows[i]->request.top_logprobs), vocab);
     if (count == 0) continue;
-    context_.stream().download(logits.data(), logits_.at_least(0) + static_cast<int64_t>(i * vocab * 4), vocab * 4);
+    context_.stream().download(logits.data(), logits_.at_least(0) + static_cast<int64_t>(i * vocab * 4),
+                               vocab * 4);
     context_.stream().synchronize();
     const double normalizer = log_sum_exp(logits);
     std::iota(order.begin(), order.end(), 0);
-    std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(count), [&](int32_t a, int32_t b) {
-      float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
-      return x != y ? x > y : a < b;
-    });
+    std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(count),
+                              [&](int32_t a, int32_t b) {
+                                float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
+                                return x != y ? x > y : a < b;
+                              });
     auto& list = rows[i]->result.top_logprobs.emplace_back();
     for (size_t k = 0; k < count; ++k)
       list.push_back({order[k], static_cast<float>(logits[static_cast<size_t>(order[k])] - normalizer)});

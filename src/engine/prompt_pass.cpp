@@ -11,9 +11,9 @@
 namespace rose::engine {
 namespace {
 
-constexpr int64_t kBlockSize = 32;                 // tokens of a block of the cache
-constexpr int64_t kGroupTokens = 2048;             // of texts that share steps, unless one has more
-constexpr int64_t kChunk = 512;                    // tokens of one text in a step
+constexpr int64_t kBlockSize = 32;                   // tokens of a block of the cache
+constexpr int64_t kGroupTokens = 2048;               // of texts that share steps, unless one has more
+constexpr int64_t kChunk = 512;                      // tokens of one text in a step
 constexpr int64_t kOutputBytes = int64_t{64} << 20;  // of one step's rows
 
 int64_t blocks_for(int64_t tokens) { return (tokens + kBlockSize - 1) / kBlockSize; }
@@ -36,8 +36,8 @@ void PromptPass::run(std::span<const std::vector<int32_t>> texts, models::StepOu
   }
 }
 
-void PromptPass::run_group(std::span<const std::vector<int32_t>> texts, size_t first, models::StepOutput output,
-                           Rows rows, const Visit& visit) {
+void PromptPass::run_group(std::span<const std::vector<int32_t>> texts, size_t first,
+                           models::StepOutput output, Rows rows, const Visit& visit) {
   const auto& config = decoder_.config();
   const int64_t width = output == models::StepOutput::kLogits ? config.vocab : config.hidden;
   // All rows of a chunk are kept at once; its size depends on the model alone.
@@ -73,7 +73,8 @@ void PromptPass::run_group(std::span<const std::vector<int32_t>> texts, size_t f
       step.first_tokens.push_back(static_cast<int32_t>(step.tokens.size()));
       step.lengths.push_back(static_cast<int32_t>(end)), step.known.push_back(static_cast<int32_t>(all));
       for (int64_t b = 0; b < widest; ++b)
-        step.block_table.push_back(static_cast<int32_t>(std::min(first_block[t] + b, first_block[t + 1] - 1)));
+        step.block_table.push_back(
+            static_cast<int32_t>(std::min(first_block[t] + b, first_block[t + 1] - 1)));
     }
     if (step.tokens.empty()) return;
     auto out = out_.at_least(std::max<int64_t>(static_cast<int64_t>(wanted.size()), 1) * width * 4);
@@ -87,13 +88,15 @@ void PromptPass::run_group(std::span<const std::vector<int32_t>> texts, size_t f
   }
 }
 
-TextScore score_text(PromptPass& pass, const models::DecoderConfig& config, const std::vector<int32_t>& tokens) {
+TextScore score_text(PromptPass& pass, const models::DecoderConfig& config,
+                     const std::vector<int32_t>& tokens) {
   if (tokens.size() < 2)
     throw EngineError(fmt::format(
-        "the text has {} tokens; the probability of a token needs one before it, so two are the least", tokens.size()));
+        "the text has {} tokens; the probability of a token needs one before it, so two are the least",
+        tokens.size()));
   if (length(tokens) > config.context_length)
-    throw EngineError(
-        fmt::format("the text has {} tokens; the model's context has {}", tokens.size(), config.context_length));
+    throw EngineError(fmt::format("the text has {} tokens; the model's context has {}", tokens.size(),
+                                  config.context_length));
   for (int32_t token : tokens)
     if (token < 0 || token >= config.vocab)
       throw EngineError(fmt::format("a token of the text is {}; the model has {}", token, config.vocab));
@@ -103,8 +106,9 @@ TextScore score_text(PromptPass& pass, const models::DecoderConfig& config, cons
              if (at + 1 == tokens.size()) return;
              const double logprob = logits[static_cast<size_t>(tokens[at + 1])] - log_sum_exp(logits);
              if (std::isnan(logprob))
-               throw EngineError("the model gave no number for a token's probability (NaN): its weights or this "
-                                 "program are broken");
+               throw EngineError(
+                   "the model gave no number for a token's probability (NaN): its weights or this "
+                   "program are broken");
              score.logprobs.push_back(static_cast<float>(logprob));
              score.sum += logprob;
            });

@@ -19,13 +19,15 @@ class PromptPass {
   enum class Rows { kLast, kAll };
   /// Which text, which of its tokens, and what the model gives there.
   using Visit = std::function<void(size_t text, size_t token, std::span<const float> row)>;
-  /// Calls `visit` for the wanted tokens of all texts, of one text in order. What a text gets does not depend on
-  /// the others. Texts need at least one token and at most the model's context_length; the caller has checked it.
-  void run(std::span<const std::vector<int32_t>> texts, models::StepOutput output, Rows rows, const Visit& visit);
+  /// Calls `visit` for the wanted tokens of all texts, of one text in order. What a text gets does not depend
+  /// on the others. Texts need at least one token and at most the model's context_length; the caller has
+  /// checked it.
+  void run(std::span<const std::vector<int32_t>> texts, models::StepOutput output, Rows rows,
+           const Visit& visit);
 
  private:
-  void run_group(std::span<const std::vector<int32_t>> texts, size_t first, models::StepOutput output, Rows rows,
-                 const Visit& visit);
+  void run_group(std::span<const std::vector<int32_t>> texts, size_t first, models::StepOutput output,
+                 Rows rows, const Visit& visit);
 
   runtime::Context& context_;
   models::Decoder& decoder_;
@@ -40,6 +42,7 @@ struct TextScore {
   double sum = 0;
   double perplexity = 0;  // e^(-sum / (tokens - 1))
 };
-TextScore score_text(PromptPass& pass, const models::DecoderConfig& config, const std::vector<int32_t>& tokens);
+TextScore score_text(PromptPass& pass, const models::DecoderConfig& config,
+                     const std::vector<int32_t>& tokens);
 
 }  // namespace rose::engine

@@ -57,7 +57,7 @@ AttentionSm90Shape attention_sm90_shape(const AttentionSm90Spec& spec) {
   s.tile_keys = spec.tile_keys ? spec.tile_keys : s.width <= 128 ? 128 : 64;
   s.stages = spec.stages ? spec.stages : 2;
   s.box_keys = spec.block_size == 0 ? s.tile_keys : std::min<int>(64, static_cast<int>(spec.block_size));
-  s.producer_registers = s.consumers == 3 ? 32 : 40, s.consumer_registers = s.consumers == 3 ? 160 : 232;
+  s.producer_registers = s.consumers == 3 ? 32 : 24, s.consumer_registers = s.consumers == 3 ? 160 : 240;
   s.scale = spec.scale ? spec.scale : 1 / std::sqrt(static_cast<double>(spec.head_dim));
   s.has_left = spec.window > 0;
   s.left = spec.mask == "causal" ? spec.window - 1 : spec.window / 2;
