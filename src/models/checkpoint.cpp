@@ -97,6 +97,8 @@ const weights::Tensor& Checkpoint::shaped(std::string_view name, std::initialize
 const weights::Tensor& Checkpoint::tensor(std::string_view name, std::initializer_list<int64_t> shape) const {
   const auto& tensor = shaped(name, shape);
   weights::expect_finite(tensors_, tensor);
+  // The check has touched every page; a large table would stay in memory beside its packed copy.
+  if (tensor.bytes.size() > (size_t{16} << 20)) tensors_.release(tensor);
   return tensor;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <thread>
 
 #include "weights/blocks.h"
@@ -96,28 +97,37 @@ Matrix stack(std::span<const Tensor* const> parts) {
   return m;
 }
 
-// Panels are independent: half of them for each of two threads, and so on.
-void pack(const Matrix& m, int64_t n, int64_t k, int threads, uint8_t* out) {
+constexpr int64_t kSliceBytes = int64_t{16} << 20;
+
+// Panels are independent: half of them for each of two threads, and so on. `after_slice` is called from time
+// to time, when what has been read so far is not needed again.
+void pack(const Matrix& m, int64_t n, int64_t k, int threads, uint8_t* out,
+          const std::function<void()>& after_slice) {
   const auto& format = kernels::x86_weight_format(m.format);
   const auto* source = reinterpret_cast<const uint8_t*>(m.bytes.data());
-  int64_t panels = (n + kernels::kX86PanelColumns - 1) / kernels::kX86PanelColumns;
-  threads = static_cast<int>(std::clamp<int64_t>(panels / 64, 1, threads));
-  std::vector<std::exception_ptr> failures(static_cast<size_t>(threads));
-  auto part = [&](int64_t i) {
-    try {
-      kernels::x86_pack_panels(format, source, {}, n, k, panels * i / threads, panels * (i + 1) / threads,
-                               out);
-    } catch (...) {
-      failures[static_cast<size_t>(i)] = std::current_exception();
+  const int64_t all = (n + kernels::kX86PanelColumns - 1) / kernels::kX86PanelColumns;
+  const int64_t slices = std::clamp<int64_t>(static_cast<int64_t>(m.bytes.size()) / kSliceBytes, 1, all);
+  for (int64_t slice = 0; slice < slices; ++slice) {
+    const int64_t first = all * slice / slices, panels = all * (slice + 1) / slices - first;
+    const int team = static_cast<int>(std::clamp<int64_t>(panels / 64, 1, threads));
+    std::vector<std::exception_ptr> failures(static_cast<size_t>(team));
+    auto part = [&](int64_t i) {
+      try {
+        kernels::x86_pack_panels(format, source, {}, n, k, first + panels * i / team,
+                                 first + panels * (i + 1) / team, out);
+      } catch (...) {
+        failures[static_cast<size_t>(i)] = std::current_exception();
+      }
+    };
+    {
+      std::vector<std::jthread> others;
+      for (int i = 1; i < team; ++i) others.emplace_back(part, i);
+      part(0);
     }
-  };
-  {
-    std::vector<std::jthread> others;
-    for (int i = 1; i < threads; ++i) others.emplace_back(part, i);
-    part(0);
+    for (const auto& failure : failures)
+      if (failure) std::rethrow_exception(failure);
+    after_slice();
   }
-  for (const auto& failure : failures)
-    if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace
@@ -140,9 +150,10 @@ Linear::Linear(runtime::Context& context, const Checkpoint& checkpoint, std::spa
   gemm_ = std::make_unique<kernels::X86Gemm>(context, spec);
   packed_ = context.device().allocate(static_cast<size_t>(gemm_->weight_bytes()));
   pack(matrix, spec.n, spec.k, context.properties().processors,
-       reinterpret_cast<uint8_t*>(packed_.pointer().address));
+       reinterpret_cast<uint8_t*>(packed_.pointer().address), [&] {
+         for (auto* t : parts) checkpoint.tensors().release(*t);
+       });
   if (spec.bias) bias_ = upload(context, bias);
-  for (auto* t : parts) checkpoint.tensors().release(*t);
 }
 
 void Linear::operator()(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer out,
