@@ -1,4 +1,5 @@
-// Kernels that may start before the ones ahead of them have ended: the results are those of kernels that wait.
+// Kernels that may start before the ones ahead of them have ended: the results are those of kernels that
+// wait.
 #include "kernels/activation/activation.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/norm/layer_norm.h"
@@ -48,7 +49,8 @@ std::vector<double> chain(bool pdl, int64_t rows, bool graph) {
   if (!graph) {
     run();
   } else {
-    norm(stream, x, residual, weight, y, rows), normal(stream, {.x = x, .weight = weight, .bias = bias, .out = y, .rows = rows});
+    norm(stream, x, residual, weight, y, rows),
+        normal(stream, {.x = x, .weight = weight, .bias = bias, .out = y, .rows = rows});
     stream.fill(residual, 0, static_cast<size_t>(rows * kHidden * 2));
     stream.begin_capture();
     run();
