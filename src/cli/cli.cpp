@@ -56,7 +56,8 @@ int run(int argc, const char* const* argv, const std::string& version) {
       "  ROSE_PTXAS   NVIDIA's assembler, which `kernels check` and `kernels show --emit asm` need");
 
   Action action;
-  add_run(app, action), add_generate(app, action), add_embed(app, action), add_info(app, action);
+  add_run(app, action), add_generate(app, action), add_info(app, action);
+  add_embed(app, action), add_rerank(app, action), add_classify(app, action);
   add_devices(app, action);
   CLI::App* kernels = app.add_subcommand("kernels", "Look at kernels, check them and measure them");
   kernels->require_subcommand(1);

@@ -35,6 +35,8 @@ using Action = std::function<int()>;
 void add_devices(CLI::App& parent, Action& action);
 void add_generate(CLI::App& parent, Action& action);
 void add_embed(CLI::App& parent, Action& action);
+void add_rerank(CLI::App& parent, Action& action);
+void add_classify(CLI::App& parent, Action& action);
 void add_info(CLI::App& parent, Action& action);
 void add_run(CLI::App& parent, Action& action);
 void add_kernels_list(CLI::App& parent, Action& action);

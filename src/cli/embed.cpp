@@ -2,11 +2,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <fstream>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "cli/models.h"
-#include "engine/embedding.h"
+#include "cli/text_model.h"
 
 namespace rose::cli {
 namespace {
@@ -15,27 +14,20 @@ struct Options {
   ModelOptions model;
   std::vector<std::string> texts;
   std::string file, pooling, prompt, prompt_name;
+  int64_t dimensions = 0, max_tokens = 0;
   bool json = false, similarity = false, raw = false;
 };
-
-std::vector<std::string> texts_of(const Options& o) {
-  auto texts = o.texts;
-  if (o.file.empty()) return texts;
-  std::ifstream file(o.file);
-  if (!file) throw CliError(fmt::format("--file {}: cannot be read", o.file));
-  for (std::string line; std::getline(file, line);)
-    if (!line.empty()) texts.push_back(line);
-  return texts;
-}
 
 std::string prompt_of(const Options& o, const models::SentenceConfig& config) {
   if (!o.prompt.empty()) return o.prompt;
   std::string name = o.prompt_name.empty() ? config.default_prompt : o.prompt_name;
   if (name.empty()) return "";
   auto found = config.prompts.find(name);
-  if (found == config.prompts.end())
-    throw CliError(fmt::format("--prompt-name {}: the model has no such prompt", name));
-  return found->second;
+  if (found != config.prompts.end()) return found->second;
+  std::vector<std::string> names;
+  for (const auto& [known, prompt] : config.prompts) names.push_back(known);
+  throw CliError(fmt::format("--prompt-name {}: the model has no such prompt; it has {}", name,
+                             names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
 double cosine(const std::vector<float>& a, const std::vector<float>& b) {
@@ -46,41 +38,36 @@ double cosine(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 int embed(const Options& o) {
-  auto texts = texts_of(o);
-  if (texts.empty()) throw CliError("there is nothing to embed; give --text or a --file with lines");
-  Stopwatch watch;
-  auto checkpoint = models::Checkpoint::open(find_model_path(o.model.model));
-  models::Vocabulary vocabulary(checkpoint);
-  auto config = models::read_sentence_config(checkpoint);
+  engine::TextOptions options;
+  options.max_tokens = o.max_tokens, options.dimensions = o.dimensions;
   if (!o.pooling.empty()) {
-    auto pooling = models::parse_pooling(o.pooling);
-    if (!pooling) throw CliError(fmt::format("--pooling {}: use mean, cls, last or max", o.pooling));
-    config.pooling = *pooling;
+    options.pooling = models::parse_pooling(o.pooling);
+    if (!options.pooling)
+      throw CliError(fmt::format(
+          "--pooling {}: use mean, cls, last, max, weightedmean or mean_sqrt_len_tokens", o.pooling));
   }
-  if (o.raw) config.normalize = false;
-  auto context = open_model_context(o.model);
-  auto encoder = models::load_encoder(*context, checkpoint, precision_of(o.model));
-  engine::EmbeddingEngine engine(*encoder, vocabulary, config);
-  double load = watch.lap();
-  auto result = engine.embed(texts, prompt_of(o, config));
-  double run = watch.lap();
-  if (result.truncated)
-    fmt::print(stderr, "rose: warning: {} texts were cut to the model's {} tokens\n", result.truncated,
-               engine.max_tokens());
+  if (o.raw) options.normalize = false;
+  auto texts = texts_and_lines(o.texts, o.file);
+  if (texts.empty()) throw CliError("there is nothing to embed; give --text or a --file with lines");
+  TextModel model(o.model);
+  options.prompt = prompt_of(o, model.encoder->config());
+  std::vector<engine::TextInput> inputs;
+  for (const auto& text : texts) inputs.push_back({text, std::nullopt});
+  auto result = model.run(engine::TextTask::kEmbed, inputs, options);
+
   if (o.json) {
-    nlohmann::ordered_json json{{"embeddings", result.embeddings},
-                                {"usage", {{"prompt_tokens", result.prompt_tokens}}}};
-    json["timings"] = {{"load_ms", load * 1e3}, {"embed_ms", run * 1e3}};
+    nlohmann::ordered_json json{{"embeddings", result.rows}, {"usage", {{"prompt_tokens", result.prompt_tokens}}}};
+    json["timings"] = model.timings();
     return write_out(json.dump() + "\n") ? kDone : kFailed;
   }
   std::string out;
   if (o.similarity) {
-    for (const auto& a : result.embeddings) {
-      for (const auto& b : result.embeddings) out += fmt::format("{:7.4f} ", cosine(a, b));
+    for (const auto& a : result.rows) {
+      for (const auto& b : result.rows) out += fmt::format("{:7.4f} ", cosine(a, b));
       out.back() = '\n';
     }
   } else {
-    for (const auto& vector : result.embeddings) out += fmt::format("{:.7g}\n", fmt::join(vector, " "));
+    for (const auto& vector : result.rows) out += fmt::format("{:.7g}\n", fmt::join(vector, " "));
   }
   return write_out(out) ? kDone : kFailed;
 }
@@ -93,16 +80,28 @@ void add_embed(CLI::App& parent, Action& action) {
   auto o = std::make_shared<Options>();
   add_model_options(*command, o->model);
   command->add_option("--text", o->texts, "A text; may be given several times")->allow_extra_args(false);
-  command->add_option("--file", o->file, "A file with a text in each line");
-  command->add_option("--pooling", o->pooling, "mean, cls, last or max; else as the model's files say");
-  command->add_option("--prompt", o->prompt, "Put in front of each text");
-  command->add_option("--prompt-name", o->prompt_name, "A prompt of the model's own by its name");
+  command->add_option("--file", o->file,
+                      "A file with a text in each line (empty lines are left out); -: standard input");
+  command->add_option("--pooling", o->pooling,
+                      "mean, cls, last, max, weightedmean or mean_sqrt_len_tokens; else as the model's files say");
+  auto* prompt = command->add_option("--prompt", o->prompt, "Put in front of each text");
+  command->add_option("--prompt-name", o->prompt_name, "A prompt of the model's own by its name: query, document, …")
+      ->excludes(prompt);
+  command->add_option("--dimensions", o->dimensions,
+                      "The first so many elements alone, for models trained for it (Matryoshka); 0: all")
+      ->capture_default_str();
+  command->add_option("--max-tokens", o->max_tokens, "Cut texts to so many tokens; 0: to the model's own limit")
+      ->capture_default_str();
   command->add_flag("--no-normalize", o->raw, "Leave vectors as long as they are");
   command->add_flag("--similarity", o->similarity, "Print the cosine of each pair of texts instead");
   command->add_flag("--json", o->json, "Print JSON: embeddings, usage, timings");
   command->footer(
-      "Examples:\n  rose embed minilm --text 'A cat sat.' --text 'A dog stood.' --similarity\n"
-      "  rose embed minilm --file sentences.txt --json");
+      "Pooling, normalisation, prompts and the longest text come from the model's own files (modules.json and\n"
+      "what it names). Texts that are too long are cut, with a warning.\n\n"
+      "Examples:\n"
+      "  rose embed minilm --text 'A cat sat.' --text 'A dog stood.' --similarity\n"
+      "  rose embed minilm --file sentences.txt --json\n"
+      "  rose embed my-matryoshka-model --prompt-name query --dimensions 256 --text 'where do cats sleep?'");
   command->callback([&action, o] { action = [o] { return embed(*o); }; });
 }
 

@@ -9,6 +9,7 @@
 #include "cli/table.h"
 #include "models/encoder.h"
 #include "models/sentence.h"
+#include "models/text_head.h"
 
 namespace rose::cli {
 namespace {
@@ -32,15 +33,20 @@ void add_decoder(const models::Checkpoint& checkpoint, nlohmann::ordered_json& j
 }
 
 void add_encoder(const models::Checkpoint& checkpoint, nlohmann::ordered_json& json) {
+  auto c = models::read_encoder_config(checkpoint);
   auto sentence = models::read_sentence_config(checkpoint);
-  int64_t positions = checkpoint.integer("max_position_embeddings", "");
-  json["context_length"] = std::min(positions, sentence.max_tokens.value_or(positions));
-  json["vocabulary"] = checkpoint.integer("vocab_size", "");
-  json["layers"] = checkpoint.integer("num_hidden_layers", ""),
-  json["hidden_size"] = checkpoint.integer("hidden_size", "");
-  json["feed_forward_size"] = checkpoint.integer("intermediate_size", ""),
-  json["heads"] = checkpoint.integer("num_attention_heads", "");
-  json["pooling"] = models::pooling_name(sentence.pooling), json["normalize"] = sentence.normalize;
+  json["context_length"] = std::min(c.max_tokens, sentence.max_tokens.value_or(c.max_tokens));
+  json["vocabulary"] = c.vocab;
+  json["layers"] = c.layers, json["hidden_size"] = c.hidden, json["feed_forward_size"] = c.intermediate;
+  json["heads"] = c.heads;
+  if (models::is_classifier(checkpoint)) {
+    json["labels"] = models::read_classifier_config(checkpoint).labels;
+    json["kind"] = json["labels"].size() == 1 ? "rerank" : "classify";
+    return;
+  }
+  std::vector<std::string> poolings;
+  for (auto pooling : sentence.pooling) poolings.emplace_back(models::pooling_name(pooling));
+  json["pooling"] = fmt::format("{}", fmt::join(poolings, ", ")), json["normalize"] = sentence.normalize;
 }
 
 nlohmann::ordered_json describe(const models::Checkpoint& checkpoint, bool tensors) {

@@ -36,7 +36,8 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
       ->capture_default_str();
   command
       .add_option("--dtype", options.dtype,
-                  "auto: quantised weights meet 8-bit activations; f32: everything in f32")
+                  "auto: quantised weights meet 8-bit activations; f32: everything in f32; bf16: weights and\n"
+                  "activations of matrix products are rounded to bf16")
       ->capture_default_str();
 }
 
@@ -60,7 +61,8 @@ std::filesystem::path find_model_path(const std::string& model) {
 models::Precision precision_of(const ModelOptions& options) {
   if (options.dtype == "auto") return models::Precision::kFast;
   if (options.dtype == "f32") return models::Precision::kExact;
-  throw CliError(fmt::format("--dtype {}: use auto or f32", options.dtype));
+  if (options.dtype == "bf16") return models::Precision::kBf16;
+  throw CliError(fmt::format("--dtype {}: use auto, f32 or bf16", options.dtype));
 }
 
 std::unique_ptr<runtime::Context> open_model_context(const ModelOptions& options) {

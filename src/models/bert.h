@@ -5,7 +5,8 @@
 
 namespace rose::models {
 
+EncoderConfig read_bert(const Checkpoint& checkpoint);
 std::unique_ptr<Encoder> load_bert(runtime::Context& context, const Checkpoint& checkpoint,
-                                   Precision precision);
+                                   EncoderConfig config, Precision precision);
 
 }  // namespace rose::models

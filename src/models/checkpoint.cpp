@@ -44,12 +44,26 @@ Checkpoint Checkpoint::open(const std::filesystem::path& path) {
     fail("{}: model_type: is missing", c.files_.config->string());
   c.architecture_ = c.config_["model_type"].get<std::string>();
   c.enter_text_config();
-  // Some encoders are stored below the name of their class, as "bert.embeddings…".
-  for (const std::string& prefix : {std::string(), c.architecture_ + "."})
-    if (c.tensors_.contains(prefix + "embeddings.word_embeddings.weight")) c.prefix_ = prefix;
+  // Encoders with a head are stored below the name of their class, as "bert.embeddings…".
+  for (const std::string& prefix :
+       {std::string(), c.architecture_ + ".", std::string("roberta."), std::string("model.")})
+    for (const char* table : {"embeddings.word_embeddings.weight", "embeddings.tok_embeddings.weight"})
+      if (c.tensors_.contains(prefix + table)) c.prefix_ = prefix;
   // Decoders: as a model of its own, as the body of one (embedders), as a part of one that sees pictures too.
   for (const char* prefix : {"", "language_model.model.", "model.language_model.", "model."})
     if (c.tensors_.contains(prefix + std::string("embed_tokens.weight"))) c.decoder_prefix_ = prefix;
+  return c;
+}
+
+Checkpoint Checkpoint::whole() const {
+  Checkpoint c = *this;
+  c.prefix_.clear();
+  return c;
+}
+
+Checkpoint Checkpoint::module(const std::filesystem::path& path) const {
+  Checkpoint c = whole();
+  c.tensors_ = weights::open_tensors(weights::find_model(path));
   return c;
 }
 

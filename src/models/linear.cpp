@@ -1,6 +1,7 @@
 #include "models/linear.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -71,9 +72,25 @@ struct Matrix {
   std::vector<std::byte> own;  // where bytes lie unless they are the file's
 };
 
-Matrix stack(std::span<const Tensor* const> parts) {
+// To the nearest, ties to even. Values are finite: see Checkpoint::tensor.
+void to_bf16(std::span<const float> values, std::vector<std::byte>& out) {
+  for (float value : values) {
+    auto bits = std::bit_cast<uint32_t>(value);
+    auto half = static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    const auto* bytes = reinterpret_cast<const std::byte*>(&half);
+    out.insert(out.end(), bytes, bytes + sizeof half);
+  }
+}
+
+Matrix stack(std::span<const Tensor* const> parts, Precision precision) {
   Matrix m;
   const Format first = parts[0]->format;
+  if (precision == Precision::kBf16 && first != Format::kBF16) {
+    m.format = "bf16";
+    for (auto* t : parts) to_bf16(weights::dequantize(*t), m.own);
+    m.bytes = m.own;
+    return m;
+  }
   const bool equal = std::ranges::all_of(parts, [&](auto* t) { return t->format == first; });
   if (equal && is_packed(first)) {
     m.format = lower_case(weights::name(first));
@@ -141,7 +158,7 @@ Linear::Linear(runtime::Context& context, const Checkpoint& checkpoint, std::spa
            checkpoint.tensors().path_of(*t).string(), t->name, k, weights::shape_text(t->shape));
     n += t->shape[0];
   }
-  Matrix matrix = stack(parts);
+  Matrix matrix = stack(parts, precision);
   kernels::X86GemmSpec spec;
   spec.weights = matrix.format;
   spec.dtype = ir::f32, spec.out = ir::f32;

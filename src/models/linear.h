@@ -14,6 +14,7 @@ namespace rose::models {
 enum class Precision {
   kExact,  // f32 activations, weights expanded to f32: what the checkpoint means
   kFast,   // quantised weights meet activations quantised to 8 bits, bf16 weights meet bf16 activations
+  kBf16,   // weights and activations are rounded to bf16, sums are f32
 };
 
 /// Memory on the device that grows to what is asked for and is used again.

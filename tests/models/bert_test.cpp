@@ -221,6 +221,13 @@ TEST(Sentence, PoolsAsTheNameSays) {
   EXPECT_EQ(pool(Pooling::kLast, rows, 2, false), (std::vector<float>{-4, 10}));
   EXPECT_EQ(pool(Pooling::kMax, rows, 2, false), (std::vector<float>{3, 10}));
   EXPECT_EQ(pool(Pooling::kMean, rows, 2, true), (std::vector<float>{0, 1}));
+  EXPECT_EQ(pool(Pooling::kWeightedMean, rows, 2, false), (std::vector<float>{-5.0f / 6, 44.0f / 6}));
+  EXPECT_FLOAT_EQ(pool(Pooling::kMeanSqrt, rows, 2, false)[1], static_cast<float>(18 / std::sqrt(3.0)));
+  // Without the first token, which nevertheless has its weight's place.
+  EXPECT_EQ(pool(Pooling::kMean, rows, 2, false, 1), (std::vector<float>{-0.5, 8}));
+  EXPECT_EQ(pool(Pooling::kCls, rows, 2, false, 1), (std::vector<float>{3, 6}));
+  EXPECT_EQ(pool(Pooling::kMax, rows, 2, false, 2), (std::vector<float>{-4, 10}));
+  EXPECT_FLOAT_EQ(pool(Pooling::kWeightedMean, rows, 2, false, 1)[0], -6.0f / 5);
 }
 
 TEST(Sentence, ReadsTheModelsOwnFiles) {
@@ -238,14 +245,62 @@ TEST(Sentence, ReadsTheModelsOwnFiles) {
   put("config_sentence_transformers.json",
       R"({"prompts": {"query": "Q: "}, "default_prompt_name": "query"})");
   auto config = read_sentence_config(Checkpoint::open(folder.path()));
-  EXPECT_EQ(config.pooling, Pooling::kCls);
+  EXPECT_EQ(config.pooling, std::vector{Pooling::kCls});
   EXPECT_TRUE(config.normalize);
   EXPECT_EQ(config.max_tokens, 33);
   EXPECT_EQ(config.prompts.at(config.default_prompt), "Q: ");
-  put("1_Pooling/config.json", R"({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true})");
-  EXPECT_THROW(read_sentence_config(Checkpoint::open(folder.path())), ModelError);
-  put("modules.json", R"([{"type": "sentence_transformers.models.Dense", "path": ""}])");
-  EXPECT_THROW(read_sentence_config(Checkpoint::open(folder.path())), ModelError);
+  // Several modes are put together in the library's order, whatever theirs in the file.
+  put("1_Pooling/config.json",
+      R"({"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true, "include_prompt": false})");
+  config = read_sentence_config(Checkpoint::open(folder.path()));
+  EXPECT_EQ(config.pooling, (std::vector{Pooling::kCls, Pooling::kMean}));
+  EXPECT_FALSE(config.include_prompt);
+  put("1_Pooling/config.json", R"({"pooling_mode": ["weightedmean", "lasttoken"]})");
+  config = read_sentence_config(Checkpoint::open(folder.path()));
+  EXPECT_EQ(config.pooling, (std::vector{Pooling::kWeightedMean, Pooling::kLast}));
+}
+
+// What a malformed or unsupported file must answer: its name and the field.
+TEST(Sentence, NamesFileAndFieldOfWhatItCannotRead) {
+  TinyBert tiny;
+  TemporaryFolder folder;
+  tiny.write(folder.path(), "");
+  auto put = [&](const char* name, const char* text) {
+    std::filesystem::create_directories((folder.path() / name).parent_path());
+    std::ofstream(folder.path() / name) << text;
+  };
+  auto expect = [&](const char* what, const char* file, const char* field) {
+    try {
+      read_sentence_config(Checkpoint::open(folder.path()));
+      ADD_FAILURE() << what << " was accepted";
+    } catch (const ModelError& error) {
+      EXPECT_NE(std::string(error.what()).find(file), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(field), std::string::npos) << error.what();
+    }
+  };
+  const char* pooling = R"([{"type": "x.Pooling", "path": "1_Pooling"}])";
+  const char* dense = R"([{"type": "x.Dense", "path": "2_Dense"}])";
+  put("modules.json", R"({"type": "x.Pooling"})"), expect("no list", "modules.json", "list");
+  put("modules.json", R"([{"type": "x.CNN", "path": ""}])"), expect("a CNN", "modules.json", "CNN");
+  put("modules.json", R"([{"type": "x.Pooling", "path": "../other"}])"), expect("..", "modules.json", "path");
+  put("modules.json", R"([{"type": 7}])"), expect("a number", "modules.json", "type");
+  put("modules.json", pooling), expect("no file", "1_Pooling", "cannot be read");
+  put("1_Pooling/config.json", R"({"pooling_mode": "median"})"),
+      expect("a median", "1_Pooling/config.json", "pooling_mode");
+  put("1_Pooling/config.json", R"({"pooling_mode_cls_token": 1})"),
+      expect("a number", "1_Pooling/config.json", "pooling_mode_cls_token");
+  put("1_Pooling/config.json", R"({"pooling_mode_cls_token": false})"),
+      expect("no mode", "1_Pooling/config.json", "pooling_mode");
+  put("modules.json", dense);
+  put("2_Dense/config.json", R"({"out_features": 3})"), expect("no size", "2_Dense/config.json", "in_features");
+  put("2_Dense/config.json", R"({"in_features": 3, "out_features": 3, "activation_function": "torch.Exotic"})"),
+      expect("a function", "2_Dense/config.json", "activation_function");
+  put("modules.json", "[]");
+  put("sentence_bert_config.json", R"({"max_seq_length": -4})"),
+      expect("a length", "sentence_bert_config.json", "max_seq_length");
+  put("sentence_bert_config.json", "{}");
+  put("config_sentence_transformers.json", R"({"prompts": {}, "default_prompt_name": "q"})"),
+      expect("a prompt", "config_sentence_transformers.json", "default_prompt_name");
 }
 
 }  // namespace

@@ -1,0 +1,64 @@
+#include "cli/text_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+namespace rose::cli {
+namespace {
+
+double milliseconds(double seconds) { return std::round(seconds * 1e5) / 100; }
+
+void add_lines(std::istream& lines, std::vector<std::string>& texts) {
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty()) texts.push_back(std::move(line));
+  }
+}
+
+}  // namespace
+
+TextModel::TextModel(const ModelOptions& options)
+    : checkpoint(models::Checkpoint::open(find_model_path(options.model))), vocabulary(checkpoint) {
+  auto precision = precision_of(options);
+  context = open_model_context(options);
+  encoder = engine::open_text_encoder(*context, checkpoint, vocabulary, precision);
+  auto counters = context->cache().counters();
+  compile_seconds = counters.build_seconds + counters.load_seconds + counters.disk_seconds;
+  load_seconds = std::max(0.0, watch.lap() - compile_seconds);
+}
+
+engine::TextResult TextModel::run(engine::TextTask task, std::span<const engine::TextInput> inputs,
+                                  const engine::TextOptions& options) {
+  watch.lap();
+  auto result = encoder->run(task, inputs, options);
+  run_seconds = watch.lap();
+  if (result.truncated)
+    fmt::print(stderr, "rose: warning: {} of {} texts were cut to {} tokens\n", result.truncated, inputs.size(),
+               options.max_tokens ? std::min(options.max_tokens, encoder->max_tokens()) : encoder->max_tokens());
+  return result;
+}
+
+nlohmann::ordered_json TextModel::timings() const {
+  return {{"load_ms", milliseconds(load_seconds)},
+          {"compile_ms", milliseconds(compile_seconds)},
+          {"run_ms", milliseconds(run_seconds)}};
+}
+
+std::vector<std::string> texts_and_lines(std::vector<std::string> texts, const std::string& file) {
+  if (file == "-") {
+    add_lines(std::cin, texts);
+  } else if (!file.empty()) {
+    std::ifstream lines(file);
+    if (!lines) throw CliError(fmt::format("--file {}: cannot be read", file));
+    add_lines(lines, texts);
+    if (lines.bad()) throw CliError(fmt::format("--file {}: cannot be read to its end", file));
+  }
+  return texts;
+}
+
+}  // namespace rose::cli

@@ -1,0 +1,12 @@
+// ModernBERT. See encoder.h for the arguments.
+#pragma once
+
+#include "models/encoder.h"
+
+namespace rose::models {
+
+EncoderConfig read_modernbert(const Checkpoint& checkpoint);
+std::unique_ptr<Encoder> load_modernbert(runtime::Context& context, const Checkpoint& checkpoint,
+                                         EncoderConfig config, Precision precision);
+
+}  // namespace rose::models

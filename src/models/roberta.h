@@ -1,0 +1,12 @@
+// RoBERTa, XLM-RoBERTa and CamemBERT. See encoder.h for the arguments.
+#pragma once
+
+#include "models/encoder.h"
+
+namespace rose::models {
+
+EncoderConfig read_roberta(const Checkpoint& checkpoint);
+std::unique_ptr<Encoder> load_roberta(runtime::Context& context, const Checkpoint& checkpoint,
+                                      EncoderConfig config, Precision precision);
+
+}  // namespace rose::models
