@@ -26,7 +26,8 @@ int classify(const Options& o) {
   auto texts = texts_and_lines(o.texts, o.file);
   if (texts.empty()) throw CliError("there is nothing to classify; give --text or a --file with lines");
   if (!o.pairs.empty() && o.pairs.size() != texts.size())
-    throw CliError(fmt::format("--pair: {} second texts for {} texts; give one for each", o.pairs.size(), texts.size()));
+    throw CliError(
+        fmt::format("--pair: {} second texts for {} texts; give one for each", o.pairs.size(), texts.size()));
   TextModel model(o.model);
   engine::TextOptions options;
   options.max_tokens = o.max_tokens, options.raw = o.raw;
@@ -41,13 +42,16 @@ int classify(const Options& o) {
   if (o.json) {
     nlohmann::ordered_json json{{"results", nlohmann::ordered_json::array()}};
     for (const auto& scores : result.rows) {
-      nlohmann::ordered_json one{{"label", labels[best_of(scores)]}, {"scores", nlohmann::ordered_json::object()}};
+      nlohmann::ordered_json one{{"label", labels[best_of(scores)]},
+                                 {"scores", nlohmann::ordered_json::object()}};
       for (size_t i = 0; i < labels.size(); ++i) one["scores"][labels[i]] = scores[i];
       json["results"].push_back(std::move(one));
     }
     json["usage"] = {{"prompt_tokens", result.prompt_tokens}};
     json["timings"] = model.timings();
-    return write_out(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n") ? kDone : kFailed;
+    return write_out(json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n")
+               ? kDone
+               : kFailed;
   }
   std::string out;
   for (size_t t = 0; t < texts.size(); ++t) {
@@ -68,18 +72,22 @@ void add_classify(CLI::App& parent, Action& action) {
   auto o = std::make_shared<Options>();
   add_model_options(*command, o->model);
   command->add_option("--text", o->texts, "A text; may be given several times")->allow_extra_args(false);
-  command->add_option("--pair", o->pairs,
-                      "The second text of a pair, for models that compare two; as often as --text")
+  command
+      ->add_option("--pair", o->pairs,
+                   "The second text of a pair, for models that compare two; as often as --text")
       ->allow_extra_args(false);
   command->add_option("--file", o->file,
                       "A file with a text in each line (empty lines are left out); -: standard input");
-  command->add_option("--max-tokens", o->max_tokens, "Cut texts to so many tokens; 0: to the model's own limit")
+  command
+      ->add_option("--max-tokens", o->max_tokens, "Cut texts to so many tokens; 0: to the model's own limit")
       ->capture_default_str();
   command->add_flag("--raw", o->raw, "Logits instead of probabilities");
   command->add_flag("--json", o->json, "Print JSON: results (label, scores of all labels), usage, timings");
   command->footer(
-      "MODEL has a classification head (ForSequenceClassification). Its config.json names the labels and says\n"
-      "whether one of them fits (probabilities that sum to 1), any number of them (a probability each), or whether\n"
+      "MODEL has a classification head (ForSequenceClassification). Its config.json names the labels and "
+      "says\n"
+      "whether one of them fits (probabilities that sum to 1), any number of them (a probability each), or "
+      "whether\n"
       "they are plain numbers (regression).\n\n"
       "Examples:\n"
       "  rose classify my-sentiment-model --text 'What a fine day!'\n"

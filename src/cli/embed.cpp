@@ -56,7 +56,8 @@ int embed(const Options& o) {
   auto result = model.run(engine::TextTask::kEmbed, inputs, options);
 
   if (o.json) {
-    nlohmann::ordered_json json{{"embeddings", result.rows}, {"usage", {{"prompt_tokens", result.prompt_tokens}}}};
+    nlohmann::ordered_json json{{"embeddings", result.rows},
+                                {"usage", {{"prompt_tokens", result.prompt_tokens}}}};
     json["timings"] = model.timings();
     return write_out(json.dump() + "\n") ? kDone : kFailed;
   }
@@ -82,21 +83,27 @@ void add_embed(CLI::App& parent, Action& action) {
   command->add_option("--text", o->texts, "A text; may be given several times")->allow_extra_args(false);
   command->add_option("--file", o->file,
                       "A file with a text in each line (empty lines are left out); -: standard input");
-  command->add_option("--pooling", o->pooling,
-                      "mean, cls, last, max, weightedmean or mean_sqrt_len_tokens; else as the model's files say");
+  command->add_option(
+      "--pooling", o->pooling,
+      "mean, cls, last, max, weightedmean or mean_sqrt_len_tokens; else as the model's files say");
   auto* prompt = command->add_option("--prompt", o->prompt, "Put in front of each text");
-  command->add_option("--prompt-name", o->prompt_name, "A prompt of the model's own by its name: query, document, …")
+  command
+      ->add_option("--prompt-name", o->prompt_name,
+                   "A prompt of the model's own by its name: query, document, …")
       ->excludes(prompt);
-  command->add_option("--dimensions", o->dimensions,
-                      "The first so many elements alone, for models trained for it (Matryoshka); 0: all")
+  command
+      ->add_option("--dimensions", o->dimensions,
+                   "The first so many elements alone, for models trained for it (Matryoshka); 0: all")
       ->capture_default_str();
-  command->add_option("--max-tokens", o->max_tokens, "Cut texts to so many tokens; 0: to the model's own limit")
+  command
+      ->add_option("--max-tokens", o->max_tokens, "Cut texts to so many tokens; 0: to the model's own limit")
       ->capture_default_str();
   command->add_flag("--no-normalize", o->raw, "Leave vectors as long as they are");
   command->add_flag("--similarity", o->similarity, "Print the cosine of each pair of texts instead");
   command->add_flag("--json", o->json, "Print JSON: embeddings, usage, timings");
   command->footer(
-      "Pooling, normalisation, prompts and the longest text come from the model's own files (modules.json and\n"
+      "Pooling, normalisation, prompts and the longest text come from the model's own files (modules.json "
+      "and\n"
       "what it names). Texts that are too long are cut, with a warning.\n\n"
       "Examples:\n"
       "  rose embed minilm --text 'A cat sat.' --text 'A dog stood.' --similarity\n"

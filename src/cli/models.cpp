@@ -35,9 +35,10 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
   command.add_option("--threads", options.threads, "Threads of the x86 device; 0: all processors")
       ->capture_default_str();
   command
-      .add_option("--dtype", options.dtype,
-                  "auto: quantised weights meet 8-bit activations; f32: everything in f32; bf16: weights and\n"
-                  "activations of matrix products are rounded to bf16")
+      .add_option(
+          "--dtype", options.dtype,
+          "auto: quantised weights meet 8-bit activations; f32: everything in f32; bf16: weights and\n"
+          "activations of matrix products are rounded to bf16")
       ->capture_default_str();
 }
 

@@ -54,23 +54,28 @@ void add_rerank(CLI::App& parent, Action& action) {
   auto o = std::make_shared<Options>();
   add_model_options(*command, o->model);
   command->add_option("--query", o->query, "The question")->required();
-  command->add_option("--document", o->documents, "A document; may be given several times")->allow_extra_args(false);
+  command->add_option("--document", o->documents, "A document; may be given several times")
+      ->allow_extra_args(false);
   command->add_option("--file", o->file,
                       "A file with a document in each line (empty lines are left out); -: standard input");
   command->add_option("--top", o->top, "Print only so many of the best; 0: all")->capture_default_str();
-  command->add_option("--max-tokens", o->max_tokens,
-                      "Cut query and document together to so many tokens; 0: to the model's own limit")
+  command
+      ->add_option("--max-tokens", o->max_tokens,
+                   "Cut query and document together to so many tokens; 0: to the model's own limit")
       ->capture_default_str();
   command->add_option("--instruction", o->instruction,
                       "What to look for, for models that take an instruction (Qwen3-Reranker)");
   command->add_flag("--raw", o->raw, "Scores as the last layer gives them, without the sigmoid");
   command->add_flag("--json", o->json, "Print JSON: results (index, score; best first), usage, timings");
   command->footer(
-      "MODEL is a cross-encoder: it reads query and document together, which is slower than comparing vectors of\n"
-      "`rose embed` and more exact. The usual way is to embed many documents once and to rerank the nearest.\n"
+      "MODEL is a cross-encoder: it reads query and document together, which is slower than comparing "
+      "vectors of\n"
+      "`rose embed` and more exact. The usual way is to embed many documents once and to rerank the "
+      "nearest.\n"
       "Prints score, number of the document (from 0) and document.\n\n"
       "Examples:\n"
-      "  rose rerank my-reranker --query 'where do cats sleep?' --document 'On sofas.' --document 'Fish swim.'\n"
+      "  rose rerank my-reranker --query 'where do cats sleep?' --document 'On sofas.' --document 'Fish "
+      "swim.'\n"
       "  rose rerank my-reranker --query 'capital of Peru' --file passages.txt --top 5 --json");
   command->callback([&action, o] { action = [o] { return rerank(*o); }; });
 }

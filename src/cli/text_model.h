@@ -1,5 +1,5 @@
-// What `rose embed`, `rose rerank` and `rose classify` share: a model that works on texts, and where the texts
-// come from.
+// What `rose embed`, `rose rerank` and `rose classify` share: a model that works on texts, and where the
+// texts come from.
 #pragma once
 
 #include <memory>

@@ -25,7 +25,9 @@ class EncoderEngine : public TextEncoder {
  public:
   EncoderEngine(runtime::Context& context, const models::Checkpoint& checkpoint,
                 const models::Vocabulary& vocabulary, models::Precision precision)
-      : context_(context), tokenizer_(vocabulary.tokenizer()), sentence_(models::read_sentence_config(checkpoint)) {
+      : context_(context),
+        tokenizer_(vocabulary.tokenizer()),
+        sentence_(models::read_sentence_config(checkpoint)) {
     if (models::is_classifier(checkpoint)) classifier_ = models::read_classifier_config(checkpoint);
     encoder_ = models::load_encoder(context, checkpoint, precision);
     const auto& config = encoder_->config();
@@ -53,7 +55,9 @@ class EncoderEngine : public TextEncoder {
   int64_t max_tokens() const override { return max_tokens_; }
   int64_t dimensions() const override { return dimensions_; }
   const models::SentenceConfig& config() const override { return sentence_; }
-  const std::vector<std::string>& labels() const override { return classifier_ ? classifier_->labels : no_labels_; }
+  const std::vector<std::string>& labels() const override {
+    return classifier_ ? classifier_->labels : no_labels_;
+  }
   int64_t weight_bytes() const override {
     int64_t bytes = encoder_->weight_bytes() + (head_ ? head_->bytes() : 0);
     for (const auto& module : modules_)
@@ -79,7 +83,8 @@ class EncoderEngine : public TextEncoder {
       auto all = ahead.take(i);
       if (all.ids.empty())
         throw EngineError(fmt::format("input {} has no tokens: there is nothing to work on", i));
-      if (!step.tokens.empty() && step.tokens.size() + all.ids.size() > step_tokens) flush(step, task, options, skip, result);
+      if (!step.tokens.empty() && step.tokens.size() + all.ids.size() > step_tokens)
+        flush(step, task, options, skip, result);
       step.tokens.insert(step.tokens.end(), all.ids.begin(), all.ids.end());
       step.types.insert(step.types.end(), all.type_ids.begin(), all.type_ids.end());
       step.first_tokens.push_back(static_cast<int32_t>(step.tokens.size()));
@@ -98,10 +103,11 @@ class EncoderEngine : public TextEncoder {
       auto& head = modules_.emplace_back();
       if (module.kind != SentenceModule::Kind::kDense) continue;
       if (module.in != dimensions_)
-        throw EngineError(fmt::format("{}: in_features: {} does not fit the {} elements of the module before it",
-                                      (module.folder / "config.json").string(), module.in, dimensions_));
-      head.emplace(context_).add(checkpoint.module(module.folder), "linear", module.in, module.out, module.bias,
-                                 module.activation);
+        throw EngineError(
+            fmt::format("{}: in_features: {} does not fit the {} elements of the module before it",
+                        (module.folder / "config.json").string(), module.in, dimensions_));
+      head.emplace(context_).add(checkpoint.module(module.folder), "linear", module.in, module.out,
+                                 module.bias, module.activation);
       dimensions_ = module.out;
     }
   }
@@ -124,7 +130,8 @@ class EncoderEngine : public TextEncoder {
   // Long texts are encoded twice: they are few, and only so it is known that they were cut.
   text::Encoding encode(const TextInput& input, const TextOptions& options, size_t limit,
                         std::atomic<int64_t>& truncated) const {
-    std::string first = options.prompt.empty() ? prepared(input.first) : prepared(options.prompt + std::string(input.first));
+    std::string first =
+        options.prompt.empty() ? prepared(input.first) : prepared(options.prompt + std::string(input.first));
     std::string second = input.second ? prepared(*input.second) : "";
     auto attempt = [&](const text::EncodeOptions& how) {
       return input.second ? tokenizer_.encode_pair(first, second, how) : tokenizer_.encode_single(first, how);
@@ -139,7 +146,8 @@ class EncoderEngine : public TextEncoder {
   }
 
   // Runs the step's texts and empties it.
-  void flush(models::EncoderStep& step, TextTask task, const TextOptions& options, size_t skip, TextResult& result) {
+  void flush(models::EncoderStep& step, TextTask task, const TextOptions& options, size_t skip,
+             TextResult& result) {
     if (step.tokens.empty()) return;
     auto rows = encoder_->forward(step);
     const auto texts = static_cast<size_t>(step.texts());
@@ -161,8 +169,8 @@ class EncoderEngine : public TextEncoder {
   }
 
   // [texts, hidden × poolings]
-  std::vector<float> pool(const models::EncoderStep& step, std::span<const float> rows, const TextOptions& options,
-                          size_t skip) const {
+  std::vector<float> pool(const models::EncoderStep& step, std::span<const float> rows,
+                          const TextOptions& options, size_t skip) const {
     std::vector<models::Pooling> poolings = sentence_.pooling;
     if (classifier_) poolings = {classifier_->pooling};
     if (options.pooling) {
@@ -173,7 +181,8 @@ class EncoderEngine : public TextEncoder {
     const auto width = encoder_->config().hidden;
     std::vector<float> all;
     for (size_t t = 0; t + 1 < step.first_tokens.size(); ++t) {
-      const auto begin = static_cast<size_t>(step.first_tokens[t]), end = static_cast<size_t>(step.first_tokens[t + 1]);
+      const auto begin = static_cast<size_t>(step.first_tokens[t]),
+                 end = static_cast<size_t>(step.first_tokens[t + 1]);
       const auto w = static_cast<size_t>(width);
       auto mine = rows.subspan(begin * w, (end - begin) * w);
       for (auto pooling : poolings) {
@@ -227,7 +236,7 @@ class EncoderEngine : public TextEncoder {
   models::SentenceConfig sentence_;
   std::optional<ClassifierConfig> classifier_;
   std::unique_ptr<models::Encoder> encoder_;
-  std::optional<models::TextHead> head_;                   // of a classifier
+  std::optional<models::TextHead> head_;                  // of a classifier
   std::vector<std::optional<models::TextHead>> modules_;  // of an embedding model; nothing: normalise
   int64_t max_tokens_ = 0, dimensions_ = 0;
   bool gpu_ = false;
@@ -236,7 +245,8 @@ class EncoderEngine : public TextEncoder {
 
 }  // namespace
 
-std::unique_ptr<TextEncoder> open_encoder_engine(runtime::Context& context, const models::Checkpoint& checkpoint,
+std::unique_ptr<TextEncoder> open_encoder_engine(runtime::Context& context,
+                                                 const models::Checkpoint& checkpoint,
                                                  const models::Vocabulary& vocabulary,
                                                  models::Precision precision) {
   return std::make_unique<EncoderEngine>(context, checkpoint, vocabulary, precision);

@@ -6,7 +6,8 @@
 namespace rose::engine {
 
 /// See open_text_encoder.
-std::unique_ptr<TextEncoder> open_encoder_engine(runtime::Context& context, const models::Checkpoint& checkpoint,
+std::unique_ptr<TextEncoder> open_encoder_engine(runtime::Context& context,
+                                                 const models::Checkpoint& checkpoint,
                                                  const models::Vocabulary& vocabulary,
                                                  models::Precision precision);
 

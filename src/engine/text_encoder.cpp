@@ -27,27 +27,30 @@ const char* verb(TextTask task) {
 
 TextResult TextEncoder::run(TextTask task, std::span<const TextInput> inputs, const TextOptions& options) {
   if (!can(task))
-    throw EngineError(fmt::format("the model is {}, which cannot {}; use `rose {}`", description(), verb(task),
-                                  verb(main_task())));
+    throw EngineError(fmt::format("the model is {}, which cannot {}; use `rose {}`", description(),
+                                  verb(task), verb(main_task())));
   if (inputs.empty()) return {};
   if (options.max_tokens < 0)
-    throw EngineError(fmt::format("max_tokens {}: use 1 or more, or 0 for the model's own limit", options.max_tokens));
+    throw EngineError(
+        fmt::format("max_tokens {}: use 1 or more, or 0 for the model's own limit", options.max_tokens));
   if (options.dimensions < 0 || options.dimensions > dimensions())
     throw EngineError(
         fmt::format("dimensions {}: the model's vectors have {}", options.dimensions, dimensions()));
   return perform(task, inputs, options);
 }
 
-std::unique_ptr<TextEncoder> open_text_encoder(runtime::Context& context, const models::Checkpoint& checkpoint,
+std::unique_ptr<TextEncoder> open_text_encoder(runtime::Context& context,
+                                               const models::Checkpoint& checkpoint,
                                                const models::Vocabulary& vocabulary,
                                                models::Precision precision) {
   if (models::is_encoder(checkpoint)) return open_encoder_engine(context, checkpoint, vocabulary, precision);
   if (std::ranges::count(models::decoder_architectures(), checkpoint.architecture()))
-    throw EngineError(fmt::format("{} is a language model ('{}'), which makes no vectors of texts; use `rose generate`",
-                                  checkpoint.name(), checkpoint.architecture()));
+    throw EngineError(
+        fmt::format("{} is a language model ('{}'), which makes no vectors of texts; use `rose generate`",
+                    checkpoint.name(), checkpoint.architecture()));
   throw EngineError(fmt::format(
-      "{} is a model of the architecture '{}', which makes no vectors of texts; encoders are {}", checkpoint.name(),
-      checkpoint.architecture(), fmt::join(models::encoder_architectures(), ", ")));
+      "{} is a model of the architecture '{}', which makes no vectors of texts; encoders are {}",
+      checkpoint.name(), checkpoint.architecture(), fmt::join(models::encoder_architectures(), ", ")));
 }
 
 }  // namespace rose::engine

@@ -40,9 +40,10 @@ struct TextOptions {
 };
 
 struct TextResult {
-  std::vector<std::vector<float>> rows;  // one an input: a vector, a score (one element), or one value a label
-  int64_t prompt_tokens = 0;             // of all inputs, special tokens included
-  int64_t truncated = 0;                 // inputs that were cut
+  std::vector<std::vector<float>>
+      rows;                   // one an input: a vector, a score (one element), or one value a label
+  int64_t prompt_tokens = 0;  // of all inputs, special tokens included
+  int64_t truncated = 0;      // inputs that were cut
 };
 
 /// One thread at a time may call it. A row does not depend on the other inputs of its call.
@@ -67,8 +68,8 @@ class TextEncoder {
   virtual const std::vector<std::string>& labels() const = 0;
   virtual int64_t weight_bytes() const = 0;
 
-  /// Throws EngineError when the model cannot do the task (the message says what it is and which command fits),
-  /// for inputs without tokens and for options that mean nothing.
+  /// Throws EngineError when the model cannot do the task (the message says what it is and which command
+  /// fits), for inputs without tokens and for options that mean nothing.
   TextResult run(TextTask task, std::span<const TextInput> inputs, const TextOptions& options = {});
 
  protected:
@@ -81,7 +82,8 @@ class TextEncoder {
 /// Makes the text encoder of a checkpoint; context, checkpoint and vocabulary must outlive it. Throws
 /// ModelError for an architecture that neither encodes texts nor can be made to, WeightsError for wrong
 /// tensors.
-std::unique_ptr<TextEncoder> open_text_encoder(runtime::Context& context, const models::Checkpoint& checkpoint,
+std::unique_ptr<TextEncoder> open_text_encoder(runtime::Context& context,
+                                               const models::Checkpoint& checkpoint,
                                                const models::Vocabulary& vocabulary,
                                                models::Precision precision);
 

@@ -10,7 +10,8 @@ constexpr size_t kBytesOfAThread = 64'000;  // a millisecond or so of work
 
 }  // namespace
 
-TokenizeAhead::TokenizeAhead(size_t count, size_t bytes, int threads, std::function<text::Encoding(size_t)> encode)
+TokenizeAhead::TokenizeAhead(size_t count, size_t bytes, int threads,
+                             std::function<text::Encoding(size_t)> encode)
     : encode_(std::move(encode)), count_(count) {
   size_t helpers = std::min<size_t>(bytes / kBytesOfAThread, static_cast<size_t>(std::max(threads, 0)));
   if (helpers == 0) return;

@@ -16,7 +16,8 @@ namespace rose::engine {
 class TokenizeAhead {
  public:
   /// `encode` makes the tokens of the input with a number below `count`; it is called by several threads at
-  /// once. Few or short inputs (`bytes` in all) are not worth a thread: they are encoded as they are asked for.
+  /// once. Few or short inputs (`bytes` in all) are not worth a thread: they are encoded as they are asked
+  /// for.
   TokenizeAhead(size_t count, size_t bytes, int threads, std::function<text::Encoding(size_t)> encode);
   ~TokenizeAhead();
   TokenizeAhead(const TokenizeAhead&) = delete;

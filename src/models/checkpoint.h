@@ -43,7 +43,8 @@ class Checkpoint {
   /// The same without a look at the values, for those who look at them anyway on their way (WeightLoader
   /// does).
   const weights::Tensor& shaped(std::string_view name, std::initializer_list<int64_t> shape) const;
-  /// The same checkpoint with tensors under the names of the file: of encoders, what stands beside the encoder.
+  /// The same checkpoint with tensors under the names of the file: of encoders, what stands beside the
+  /// encoder.
   Checkpoint whole() const;
   /// The tensors of another folder or file of weights with this configuration: a module of
   /// sentence-transformers.

@@ -34,9 +34,8 @@ const Row& row_of(const Checkpoint& checkpoint) {
   if (checkpoint.is_gguf())
     fail("{}: encoders are read from safetensors only", checkpoint.files().weights.string());
   if (const auto* row = find_row(checkpoint)) return *row;
-  fail("{}: model_type: '{}' is no encoder that ROSE knows; it knows {}",
-       checkpoint.files().config->string(), checkpoint.architecture(),
-       fmt::join(encoder_architectures(), ", "));
+  fail("{}: model_type: '{}' is no encoder that ROSE knows; it knows {}", checkpoint.files().config->string(),
+       checkpoint.architecture(), fmt::join(encoder_architectures(), ", "));
 }
 
 }  // namespace

@@ -120,7 +120,8 @@ void EncoderEmbedding::operator()(runtime::Stream& stream, const EncoderStep& st
       // The order of the originals: word + segment, then + position.
       if (!segment_.empty()) {
         // Models with one segment have tokenizers that number them nevertheless.
-        const auto type = config_.segments == 1 ? 0 : static_cast<size_t>(static_cast<uint32_t>(step.types[i]));
+        const auto type =
+            config_.segments == 1 ? 0 : static_cast<size_t>(static_cast<uint32_t>(step.types[i]));
         if (type >= static_cast<size_t>(config_.segments))
           fail("the segment {} is beyond the model's {}", type, config_.segments);
         for (size_t e = 0; e < hidden; ++e) row[e] += segment_[type * hidden + e];
@@ -132,6 +133,17 @@ void EncoderEmbedding::operator()(runtime::Stream& stream, const EncoderStep& st
     }
   }
   stream.upload(out, rows_.data(), rows_.size() * sizeof(float));
+}
+
+// ---- rotations
+
+void EncoderRope::prepare(int64_t positions) {
+  if (positions <= rows_) return;
+  int64_t rows = std::max<int64_t>(512, rows_);
+  while (rows < positions) rows *= 2;
+  context_->stream().synchronize();  // what is queued may read the old table
+  table_ = upload(*context_, kernels::rope_table(parameters_, rows));
+  rows_ = rows;
 }
 
 // ---- matrices
@@ -160,12 +172,13 @@ EncoderAttention::EncoderAttention(runtime::Context& context, const Checkpoint& 
   output_ = encoder_linear(context, checkpoint, {names.output}, c.hidden, c.hidden, precision, true,
                            c.attention_bias);
   if (c.rope_base > 0)  // q and k lie side by side and turn together
-    rotate_ = std::make_unique<kernels::Rotary>(context, kernels::RotarySpec{.dtype = ir::f32,
-                                                                             .heads = 2 * c.heads,
-                                                                             .head_dim = c.head_dim(),
-                                                                             .rotary_dim = c.head_dim()});
+    rotate_ = std::make_unique<kernels::Rotary>(
+        context,
+        kernels::RotarySpec{
+            .dtype = ir::f32, .heads = 2 * c.heads, .head_dim = c.head_dim(), .rotary_dim = c.head_dim()});
   kernels::X86AttentionSpec attention;
-  attention.q_heads = attention.kv_heads = c.heads, attention.head_dim = c.head_dim(), attention.mask = "full";
+  attention.q_heads = attention.kv_heads = c.heads, attention.head_dim = c.head_dim(),
+  attention.mask = "full";
   attention.window = c.is_local(layer) ? c.window : 0;
   attention_ = std::make_unique<kernels::X86Attention>(context, attention);
 }
@@ -185,13 +198,13 @@ void EncoderAttention::prepare(EncoderData& data, const EncoderStep& step) const
   data.put(data.positions, positions);
 }
 
-void EncoderAttention::operator()(EncoderData& data, RopeTable* rope, runtime::DevicePointer h,
+void EncoderAttention::operator()(EncoderData& data, const EncoderRope* rope, runtime::DevicePointer h,
                                   runtime::DevicePointer out) const {
   auto qkv = data.room(data.qkv, 3 * hidden_), attended = data.room(data.attended, hidden_);
   qkv_(data.stream, h, qkv, data.tokens, data.records);
   if (rotate_) {
     kernels::Rotary::Arguments r;
-    r.x = qkv, r.positions = data.positions.at_least(0), r.table = rope->for_positions(1);
+    r.x = qkv, r.positions = data.positions.at_least(0), r.table = rope->table();
     r.table_rows = rope->rows(), r.tokens = data.tokens, r.x_stride = 3 * hidden_;
     (*rotate_)(data.stream, r);
   }

@@ -1,5 +1,5 @@
-// What encoders are built from, between the kernels and the architectures: token tables, norms, attention over
-// all tokens, feed-forward parts. All activations are f32 rows, one a token.
+// What encoders are built from, between the kernels and the architectures: token tables, norms, attention
+// over all tokens, feed-forward parts. All activations are f32 rows, one a token.
 #pragma once
 
 #include <memory>
@@ -10,8 +10,8 @@
 #include "kernels/activation/activation.h"
 #include "kernels/attention/x86_attention.h"
 #include "kernels/norm/layer_norm.h"
+#include "kernels/rope/frequencies.h"
 #include "kernels/rope/rotary.h"
-#include "models/decoder_parts.h"
 #include "models/encoder.h"
 
 namespace rose::models {
@@ -86,6 +86,22 @@ class EncoderEmbedding {
   std::vector<float> rows_;
 };
 
+/// Cosines and sines for as many positions as were needed so far.
+class EncoderRope {
+ public:
+  EncoderRope(runtime::Context& context, int64_t head_dim, double base)
+      : context_(&context), parameters_{.rotary_dim = head_dim, .base = base} {}
+  void prepare(int64_t positions);
+  runtime::DevicePointer table() const { return table_; }
+  int64_t rows() const { return rows_; }
+
+ private:
+  runtime::Context* context_;
+  kernels::RopeParameters parameters_;
+  runtime::Buffer table_;
+  int64_t rows_ = 0;
+};
+
 /// The names `stem`.weight [n, k] and, where `bias`, `stem`.bias [n] of each stem, one below the other.
 Linear encoder_linear(runtime::Context& context, const Checkpoint& checkpoint,
                       const std::vector<std::string>& stems, int64_t n, int64_t k, Precision precision,
@@ -104,7 +120,7 @@ class EncoderAttention {
   /// Copies the step's lists to the device; all layers of a model share them.
   void prepare(EncoderData& data, const EncoderStep& step) const;
   /// h and out: [tokens, hidden]. `rope` is null for models with learnt positions.
-  void operator()(EncoderData& data, RopeTable* rope, runtime::DevicePointer h,
+  void operator()(EncoderData& data, const EncoderRope* rope, runtime::DevicePointer h,
                   runtime::DevicePointer out) const;
   int64_t bytes() const { return qkv_.bytes() + output_.bytes(); }
 

@@ -16,13 +16,14 @@ namespace {
 
 class ModernBert : public Encoder {
  public:
-  ModernBert(runtime::Context& context, const Checkpoint& checkpoint, EncoderConfig config, Precision precision)
+  ModernBert(runtime::Context& context, const Checkpoint& checkpoint, EncoderConfig config,
+             Precision precision)
       : Encoder(context, std::move(config)),
         embed_(checkpoint, config_, "embeddings.tok_embeddings.weight", "", ""),
         embedding_norm_(norm(checkpoint, "embeddings.norm")),
         final_norm_(norm(checkpoint, "final_norm")),
-        rope_(context, {.rotary_dim = config_.head_dim(), .base = config_.rope_base}, {}),
-        local_rope_(context, {.rotary_dim = config_.head_dim(), .base = config_.local_rope_base}, {}),
+        rope_(context, config_.head_dim(), config_.rope_base),
+        local_rope_(context, config_.head_dim(), config_.local_rope_base),
         data_(context) {
     for (int64_t i = 0; i < config_.layers; ++i) {
       std::string layer = fmt::format("layers.{}.", i);
@@ -48,7 +49,7 @@ class ModernBert : public Encoder {
     layers_[0].attention.prepare(data_, step);
     for (size_t i = 0; i + 1 < step.first_tokens.size(); ++i) {
       int64_t length = step.first_tokens[i + 1] - step.first_tokens[i];
-      rope_.for_positions(length), local_rope_.for_positions(length);
+      rope_.prepare(length), local_rope_.prepare(length);
     }
     auto x = data_.room(data_.x, config_.hidden), h = data_.room(data_.h, config_.hidden);
     embed_(data_.stream, step, x);
@@ -78,13 +79,13 @@ class ModernBert : public Encoder {
 
   EncoderEmbedding embed_;
   EncoderNorm embedding_norm_, final_norm_;
-  RopeTable rope_, local_rope_;
+  EncoderRope rope_, local_rope_;
   std::vector<Layer> layers_;
   EncoderData data_;
 };
 
-// The base of a kind of layer: "rope_parameters" of newer files, "global_rope_theta" and "local_rope_theta" of
-// older ones.
+// The base of a kind of layer: "rope_parameters" of newer files, "global_rope_theta" and "local_rope_theta"
+// of older ones.
 double rope_base(const Checkpoint& checkpoint, const EncoderFields& fields, const char* kind, const char* key,
                  double otherwise) {
   double base = fields.positive(key, otherwise);
@@ -113,7 +114,8 @@ std::vector<bool> local_layers(const Checkpoint& checkpoint, const EncoderFields
     fields.fail("layer_types", fmt::format("expected a list of {} names", layers));
   for (const auto& type : *found) {
     if (type != "full_attention" && type != "sliding_attention")
-      fields.fail("layer_types", fmt::format("{} is unknown; use full_attention or sliding_attention", type.dump()));
+      fields.fail("layer_types",
+                  fmt::format("{} is unknown; use full_attention or sliding_attention", type.dump()));
     local.push_back(type == "sliding_attention");
   }
   return local;
@@ -130,7 +132,8 @@ EncoderConfig read_modernbert(const Checkpoint& checkpoint) {
   c.intermediate = fields.integer("intermediate_size", 1, 65536);
   c.heads = fields.integer("num_attention_heads", 1, 65536);
   if (c.hidden % c.heads || c.head_dim() % 2)
-    fields.fail("num_attention_heads", fmt::format("{} must divide hidden_size {} into even heads", c.heads, c.hidden));
+    fields.fail("num_attention_heads",
+                fmt::format("{} must divide hidden_size {} into even heads", c.heads, c.hidden));
   c.vocab = fields.integer("vocab_size", 1, 1 << 24);
   c.max_tokens = fields.integer("max_position_embeddings", 1, 1 << 24);
   c.epsilon = fields.positive("norm_eps", 1e-5);

@@ -16,12 +16,13 @@ class PostNormEncoder : public Encoder {
     for (int64_t i = 0; i < config_.layers; ++i) {
       std::string layer = fmt::format(fmt::runtime(names.layer), i);
       layers_.push_back(
-          {EncoderAttention(
-               context, checkpoint, config_, i,
-               {.qkv = {layer + names.query, layer + names.key, layer + names.value}, .output = layer + names.output},
-               precision),
+          {EncoderAttention(context, checkpoint, config_, i,
+                            {.qkv = {layer + names.query, layer + names.key, layer + names.value},
+                             .output = layer + names.output},
+                            precision),
            norm(checkpoint, layer + names.attention_norm),
-           EncoderFeedForward(context, checkpoint, config_, layer + names.up, layer + names.down, false, precision),
+           EncoderFeedForward(context, checkpoint, config_, layer + names.up, layer + names.down, false,
+                              precision),
            norm(checkpoint, layer + names.output_norm)});
     }
   }

@@ -193,7 +193,8 @@ void normalize(std::span<float> vector) {
   for (float& v : vector) v = static_cast<float>(v * scale);
 }
 
-std::vector<float> pool(Pooling pooling, std::span<const float> rows, int64_t width, bool normalized, size_t skip) {
+std::vector<float> pool(Pooling pooling, std::span<const float> rows, int64_t width, bool normalized,
+                        size_t skip) {
   const auto w = static_cast<size_t>(width), tokens = rows.size() / w;
   std::vector<double> sum(w, pooling == Pooling::kMax ? -INFINITY : 0);
   const size_t first = pooling == Pooling::kLast ? tokens - 1 : skip,

@@ -52,8 +52,8 @@ const char* pooling_name(Pooling pooling);
 /// "mean", "cls", "last", "max", "weightedmean", "mean_sqrt_len_tokens".
 std::optional<Pooling> parse_pooling(std::string_view name);
 
-/// The last part of a class's path, "torch.nn.modules.activation.Tanh", as kernels/activation calls it; "" for
-/// Identity, nothing for other functions.
+/// The last part of a class's path, "torch.nn.modules.activation.Tanh", as kernels/activation calls it; ""
+/// for Identity, nothing for other functions.
 std::optional<std::string> parse_torch_activation(std::string_view path);
 
 /// One vector of `width` elements from the rows of a text's tokens, [tokens, width]. The first `skip` tokens

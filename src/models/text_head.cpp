@@ -4,14 +4,16 @@ namespace rose::models {
 
 void TextHead::add(const Checkpoint& checkpoint, const std::string& stem, int64_t in, int64_t out, bool bias,
                    const std::string& activation) {
-  Layer layer{.in = in,
-              .linear = encoder_linear(*context_, checkpoint, {stem}, out, in, Precision::kExact, false, bias),
-              .activation = nullptr,
-              .norm = std::nullopt,
-              .room = std::make_unique<Workspace>(*context_)};
+  Layer layer{
+      .in = in,
+      .linear = encoder_linear(*context_, checkpoint, {stem}, out, in, Precision::kExact, false, bias),
+      .activation = nullptr,
+      .norm = std::nullopt,
+      .room = std::make_unique<Workspace>(*context_)};
   if (!activation.empty())
     layer.activation = std::make_unique<kernels::ActivationKernel>(
-        *context_, kernels::ActivationSpec{.dtype = ir::f32, .width = out, .function = activation, .form = "plain"});
+        *context_,
+        kernels::ActivationSpec{.dtype = ir::f32, .width = out, .function = activation, .form = "plain"});
   layers_.push_back(std::move(layer));
 }
 
@@ -63,26 +65,31 @@ std::vector<std::string> read_labels(const Checkpoint& checkpoint) {
     for (int64_t i = 0; i < count; ++i) labels.push_back(fmt::format("LABEL_{}", i));
     return labels;
   }
-  if (!found->is_object() || found->empty()) fields.fail("id2label", "expected an object of numbers and names");
+  if (!found->is_object() || found->empty())
+    fields.fail("id2label", "expected an object of numbers and names");
   labels.resize(found->size());
   for (size_t i = 0; i < labels.size(); ++i) {
     auto name = found->find(std::to_string(i));
     if (name == found->end() || !name->is_string())
-      fields.fail("id2label", fmt::format("a name for {} is missing; it must name 0 to {}", i, labels.size() - 1));
+      fields.fail("id2label",
+                  fmt::format("a name for {} is missing; it must name 0 to {}", i, labels.size() - 1));
     labels[i] = name->get<std::string>();
   }
   return labels;
 }
 
-// Where cross-encoders say what becomes of their score: config_sentence_transformers.json, else config.json in
-// the form of newer or older versions of sentence-transformers.
+// Where cross-encoders say what becomes of their score: config_sentence_transformers.json, else config.json
+// in the form of newer or older versions of sentence-transformers.
 std::string score_activation(const Checkpoint& checkpoint) {
-  auto activation = [&](const nlohmann::json& from, const char* key, const std::filesystem::path& file) -> std::optional<std::string> {
+  auto activation = [&](const nlohmann::json& from, const char* key,
+                        const std::filesystem::path& file) -> std::optional<std::string> {
     auto found = from.is_object() ? from.find(key) : from.end();
     if (!from.is_object() || found == from.end() || found->is_null()) return std::nullopt;
     if (!found->is_string()) fail("{}: {}: expected a text", file.string(), key);
     auto name = parse_torch_activation(found->get<std::string>());
-    if (!name) fail("{}: {}: '{}' is not supported; use Identity, Sigmoid, Tanh, ReLU, SiLU or GELU", file.string(), key, found->get<std::string>());
+    if (!name)
+      fail("{}: {}: '{}' is not supported; use Identity, Sigmoid, Tanh, ReLU, SiLU or GELU", file.string(),
+           key, found->get<std::string>());
     return name;
   };
   auto file = checkpoint.files().folder / "config_sentence_transformers.json";
@@ -103,8 +110,11 @@ ClassifierConfig::Problem problem_of(const Checkpoint& checkpoint, size_t labels
   if (name == "multi_label_classification") return Problem::kMultiLabel;
   if (name == "regression") return Problem::kRegression;
   if (!name.empty())
-    fields.fail("problem_type",
-                fmt::format("'{}' is unknown; use single_label_classification, multi_label_classification or regression", name));
+    fields.fail(
+        "problem_type",
+        fmt::format(
+            "'{}' is unknown; use single_label_classification, multi_label_classification or regression",
+            name));
   return labels == 1 ? Problem::kMultiLabel : Problem::kSingleLabel;  // one label alone: its probability
 }
 
@@ -115,9 +125,10 @@ bool is_classifier(const Checkpoint& checkpoint) {
   auto head = head_of(checkpoint);
   if (head == "ForSequenceClassification") return true;
   if (head.empty() || head == "ForMaskedLM" || head == "ForPreTraining") return false;
-  fail("{}: architectures: models {} are not supported; ROSE embeds with plain encoders and classifies with "
-       "ForSequenceClassification",
-       checkpoint.files().config->string(), head);
+  fail(
+      "{}: architectures: models {} are not supported; ROSE embeds with plain encoders and classifies with "
+      "ForSequenceClassification",
+      checkpoint.files().config->string(), head);
 }
 
 ClassifierConfig read_classifier_config(const Checkpoint& checkpoint) {
@@ -135,8 +146,8 @@ ClassifierConfig read_classifier_config(const Checkpoint& checkpoint) {
   return c;
 }
 
-TextHead load_classifier(runtime::Context& context, const Checkpoint& checkpoint, const EncoderConfig& encoder,
-                         const ClassifierConfig& config) {
+TextHead load_classifier(runtime::Context& context, const Checkpoint& checkpoint,
+                         const EncoderConfig& encoder, const ClassifierConfig& config) {
   const auto whole = checkpoint.whole();
   const int64_t hidden = encoder.hidden, labels = static_cast<int64_t>(config.labels.size());
   TextHead head(context);

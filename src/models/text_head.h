@@ -1,5 +1,5 @@
-// What stands on top of an encoder: the layers between a text's pooled vector and its logits or its embedding,
-// and what config.json says about the classes.
+// What stands on top of an encoder: the layers between a text's pooled vector and its logits or its
+// embedding, and what config.json says about the classes.
 #pragma once
 
 #include <memory>
@@ -61,7 +61,7 @@ bool is_classifier(const Checkpoint& checkpoint);
 /// Throws ModelError naming file and field.
 ClassifierConfig read_classifier_config(const Checkpoint& checkpoint);
 /// The layers between the pooled vector and the logits.
-TextHead load_classifier(runtime::Context& context, const Checkpoint& checkpoint, const EncoderConfig& encoder,
-                         const ClassifierConfig& config);
+TextHead load_classifier(runtime::Context& context, const Checkpoint& checkpoint,
+                         const EncoderConfig& encoder, const ClassifierConfig& config);
 
 }  // namespace rose::models

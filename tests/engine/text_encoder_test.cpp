@@ -61,11 +61,13 @@ struct Model {
   nlohmann::json golden;
 };
 
-void expect_near(const std::vector<std::vector<float>>& got, const nlohmann::json& want, const std::string& what) {
+void expect_near(const std::vector<std::vector<float>>& got, const nlohmann::json& want,
+                 const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
   double worst = 0;
   for (size_t i = 0; i < got.size(); ++i) {
-    auto row = want[i].is_array() ? want[i].get<std::vector<double>>() : std::vector<double>{want[i].get<double>()};
+    auto row =
+        want[i].is_array() ? want[i].get<std::vector<double>>() : std::vector<double>{want[i].get<double>()};
     ASSERT_EQ(got[i].size(), row.size()) << what;
     for (size_t e = 0; e < row.size(); ++e)
       worst = std::max(worst, std::abs(got[i][e] - row[e]) / std::max(1.0, std::abs(row[e])));
@@ -75,7 +77,8 @@ void expect_near(const std::vector<std::vector<float>>& got, const nlohmann::jso
 
 double cosine(const std::vector<float>& a, const std::vector<float>& b) {
   double dot = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) dot += double{a[i]} * b[i], aa += double{a[i]} * a[i], bb += double{b[i]} * b[i];
+  for (size_t i = 0; i < a.size(); ++i)
+    dot += double{a[i]} * b[i], aa += double{a[i]} * a[i], bb += double{b[i]} * b[i];
   return dot / std::sqrt(aa * bb);
 }
 
@@ -90,7 +93,8 @@ std::string message_of(F&& f) {
 }
 
 TEST(Embeddings, EqualSentenceTransformers) {
-  for (const char* name : {"bert", "distilbert", "roberta", "xlm-roberta", "modernbert", "modernbert-biased"}) {
+  for (const char* name :
+       {"bert", "distilbert", "roberta", "xlm-roberta", "modernbert", "modernbert-biased"}) {
     Model m(name);
     auto texts = m.inputs("texts");
     auto options = m.options();
@@ -107,13 +111,14 @@ TEST(Embeddings, EqualSentenceTransformers) {
 }
 
 TEST(Embeddings, InBf16PointTheSameWay) {
-  // Each product rounds both factors to 8 bits, an error of about 2^-9 of the result's spread; the products of
-  // the layers add in quadrature and grow about fourfold through the norms: 0.02, which turns by 2e-4.
+  // Each product rounds both factors to 8 bits, an error of about 2^-9 of the result's spread; the products
+  // of the layers add in quadrature and grow about fourfold through the norms: 0.02, which turns by 2e-4.
   for (const char* name : {"bert", "xlm-roberta", "modernbert"}) {
     Model exact(name), rounded(name, models::Precision::kBf16);
     auto want = exact.encoder->run(TextTask::kEmbed, exact.inputs("texts"), exact.options()).rows;
     auto got = rounded.encoder->run(TextTask::kEmbed, rounded.inputs("texts"), rounded.options()).rows;
-    for (size_t i = 0; i < want.size(); ++i) EXPECT_GE(cosine(want[i], got[i]), 0.999) << name << " text " << i;
+    for (size_t i = 0; i < want.size(); ++i)
+      EXPECT_GE(cosine(want[i], got[i]), 0.999) << name << " text " << i;
     EXPECT_NE(want, got) << name << ": bf16 must not be f32";
   }
 }
@@ -134,8 +139,12 @@ TEST(Embeddings, DoNotDependOnTheirCompany) {
 TEST(Embeddings, TakeOtherPoolingsAndKeepTheirLength) {
   Model m("bert");
   TextInput text{"the cat sat", std::nullopt};
-  auto run = [&](const TextOptions& options) { return m.encoder->run(TextTask::kEmbed, {&text, 1}, options).rows[0]; };
-  auto length = [](const std::vector<float>& v) { return std::sqrt(std::inner_product(v.begin(), v.end(), v.begin(), 0.0)); };
+  auto run = [&](const TextOptions& options) {
+    return m.encoder->run(TextTask::kEmbed, {&text, 1}, options).rows[0];
+  };
+  auto length = [](const std::vector<float>& v) {
+    return std::sqrt(std::inner_product(v.begin(), v.end(), v.begin(), 0.0));
+  };
   auto mean = run({}), cls = run({.pooling = models::Pooling::kCls}), loose = run({.normalize = false});
   EXPECT_NEAR(length(mean), 1, 1e-6);
   EXPECT_NE(mean, cls);
@@ -149,31 +158,41 @@ TEST(Embeddings, CountTokensAndCutTexts) {
   auto result = m.encoder->run(TextTask::kEmbed, texts, {.max_tokens = 6});
   EXPECT_EQ(result.prompt_tokens, 6 + 3 + 2 + 6 + 6 + 6 + 6);
   EXPECT_EQ(result.truncated, 5);
-  EXPECT_EQ(m.encoder->run(TextTask::kEmbed, texts, {.max_tokens = 1'000'000}).truncated, 1);  // the model's own limit
-  EXPECT_THAT(message_of([&] { m.encoder->run(TextTask::kEmbed, texts, {.max_tokens = 1}); }), HasSubstr("max_tokens 1"));
-  EXPECT_THAT(message_of([&] { m.encoder->run(TextTask::kEmbed, texts, {.max_tokens = -1}); }), HasSubstr("max_tokens -1"));
-  EXPECT_THAT(message_of([&] { m.encoder->run(TextTask::kEmbed, texts, {.dimensions = 33}); }), HasSubstr("dimensions 33"));
+  EXPECT_EQ(m.encoder->run(TextTask::kEmbed, texts, {.max_tokens = 1'000'000}).truncated,
+            1);  // the model's own limit
+  EXPECT_THAT(message_of([&] { m.encoder->run(TextTask::kEmbed, texts, {.max_tokens = 1}); }),
+              HasSubstr("max_tokens 1"));
+  EXPECT_THAT(message_of([&] { m.encoder->run(TextTask::kEmbed, texts, {.max_tokens = -1}); }),
+              HasSubstr("max_tokens -1"));
+  EXPECT_THAT(message_of([&] { m.encoder->run(TextTask::kEmbed, texts, {.dimensions = 33}); }),
+              HasSubstr("dimensions 33"));
 }
 
 TEST(Embeddings, RepairInvalidUtf8) {
   Model m("xlm-roberta");
-  TextInput broken{"the \xff\xc3 cat", std::nullopt}, repaired{"the \xef\xbf\xbd\xef\xbf\xbd cat", std::nullopt};
-  EXPECT_EQ(m.encoder->run(TextTask::kEmbed, {&broken, 1}).rows, m.encoder->run(TextTask::kEmbed, {&repaired, 1}).rows);
+  TextInput broken{"the \xff\xc3 cat", std::nullopt},
+      repaired{"the \xef\xbf\xbd\xef\xbf\xbd cat", std::nullopt};
+  EXPECT_EQ(m.encoder->run(TextTask::kEmbed, {&broken, 1}).rows,
+            m.encoder->run(TextTask::kEmbed, {&repaired, 1}).rows);
 }
 
 TEST(Classes, EqualTransformers) {
-  for (const char* name : {"bert-classifier", "distilbert-classifier", "roberta-classifier", "modernbert-classifier",
-                           "bert-reranker", "xlm-roberta-reranker"}) {
+  for (const char* name : {"bert-classifier", "distilbert-classifier", "roberta-classifier",
+                           "modernbert-classifier", "bert-reranker", "xlm-roberta-reranker"}) {
     Model m(name);
     auto options = m.options();
     options.raw = true;
-    expect_near(m.encoder->run(TextTask::kClassify, m.inputs("texts"), options).rows, m.golden["logits"], name);
-    expect_near(m.encoder->run(TextTask::kClassify, m.inputs("pairs"), options).rows, m.golden["pair_logits"], name);
+    expect_near(m.encoder->run(TextTask::kClassify, m.inputs("texts"), options).rows, m.golden["logits"],
+                name);
+    expect_near(m.encoder->run(TextTask::kClassify, m.inputs("pairs"), options).rows, m.golden["pair_logits"],
+                name);
     options.raw = false;
     if (m.golden.contains("probabilities"))
-      expect_near(m.encoder->run(TextTask::kClassify, m.inputs("texts"), options).rows, m.golden["probabilities"], name);
+      expect_near(m.encoder->run(TextTask::kClassify, m.inputs("texts"), options).rows,
+                  m.golden["probabilities"], name);
     if (m.golden.contains("scores"))
-      expect_near(m.encoder->run(TextTask::kScore, m.inputs("pairs"), options).rows, m.golden["scores"], name);
+      expect_near(m.encoder->run(TextTask::kScore, m.inputs("pairs"), options).rows, m.golden["scores"],
+                  name);
   }
 }
 
@@ -187,10 +206,14 @@ TEST(Classes, OfARegressionAreItsLogits) {
 TEST(Tasks, OfAnotherKindOfModelAreRefusedByName) {
   Model embedder("bert"), classifier("bert-classifier"), reranker("bert-reranker");
   TextInput text{"a", std::nullopt};
-  auto refusal = [&](Model& m, TextTask task) { return message_of([&] { m.encoder->run(task, {&text, 1}); }); };
-  EXPECT_THAT(refusal(embedder, TextTask::kScore), testing::AllOf(HasSubstr("an embedding model"), HasSubstr("rose embed")));
+  auto refusal = [&](Model& m, TextTask task) {
+    return message_of([&] { m.encoder->run(task, {&text, 1}); });
+  };
+  EXPECT_THAT(refusal(embedder, TextTask::kScore),
+              testing::AllOf(HasSubstr("an embedding model"), HasSubstr("rose embed")));
   EXPECT_THAT(refusal(embedder, TextTask::kClassify), HasSubstr("rose embed"));
-  EXPECT_THAT(refusal(classifier, TextTask::kScore), testing::AllOf(HasSubstr("3 labels"), HasSubstr("rose classify")));
+  EXPECT_THAT(refusal(classifier, TextTask::kScore),
+              testing::AllOf(HasSubstr("3 labels"), HasSubstr("rose classify")));
   EXPECT_THAT(refusal(classifier, TextTask::kEmbed), HasSubstr("rose classify"));
   EXPECT_THAT(refusal(reranker, TextTask::kEmbed), HasSubstr("rose rerank"));
   EXPECT_EQ(refusal(reranker, TextTask::kClassify), "");

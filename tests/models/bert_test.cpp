@@ -292,8 +292,10 @@ TEST(Sentence, NamesFileAndFieldOfWhatItCannotRead) {
   put("1_Pooling/config.json", R"({"pooling_mode_cls_token": false})"),
       expect("no mode", "1_Pooling/config.json", "pooling_mode");
   put("modules.json", dense);
-  put("2_Dense/config.json", R"({"out_features": 3})"), expect("no size", "2_Dense/config.json", "in_features");
-  put("2_Dense/config.json", R"({"in_features": 3, "out_features": 3, "activation_function": "torch.Exotic"})"),
+  put("2_Dense/config.json", R"({"out_features": 3})"),
+      expect("no size", "2_Dense/config.json", "in_features");
+  put("2_Dense/config.json",
+      R"({"in_features": 3, "out_features": 3, "activation_function": "torch.Exotic"})"),
       expect("a function", "2_Dense/config.json", "activation_function");
   put("modules.json", "[]");
   put("sentence_bert_config.json", R"({"max_seq_length": -4})"),

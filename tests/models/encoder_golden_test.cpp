@@ -32,11 +32,12 @@ nlohmann::json golden_of(const std::string& name) {
   return nlohmann::json::parse(std::ifstream(kData / name / "golden.json"));
 }
 
-// Both sides sum in f32: a layer's longest chain has 4 products of `hidden` terms, one of the intermediate size
-// and two sums over the tokens, each term wrong by 2^-24 of values of about one; norms keep it so. The file
-// has seven digits.
+// Both sides sum in f32: a layer's longest chain has 4 products of `hidden` terms, one of the intermediate
+// size and two sums over the tokens, each term wrong by 2^-24 of values of about one; norms keep it so. The
+// file has seven digits.
 double tolerance(const EncoderConfig& c) {
-  return static_cast<double>(c.layers * (4 * c.hidden + 2 * c.intermediate + 80)) * std::ldexp(1, -24) * 4 + 1e-6;
+  return static_cast<double>(c.layers * (4 * c.hidden + 2 * c.intermediate + 80)) * std::ldexp(1, -24) * 4 +
+         1e-6;
 }
 
 class EncoderGolden : public testing::TestWithParam<const char*> {};
@@ -51,7 +52,8 @@ TEST_P(EncoderGolden, HiddenStatesEqualTransformers) {
   Vocabulary vocabulary(checkpoint);
   for (size_t t = 0; t < golden["texts"].size(); ++t) {
     auto ids = golden["ids"][t].get<std::vector<int32_t>>();
-    auto ours = vocabulary.tokenizer().encode(golden["texts"][t].get<std::string>(), {.max_length = ids.size()});
+    auto ours =
+        vocabulary.tokenizer().encode(golden["texts"][t].get<std::string>(), {.max_length = ids.size()});
     EXPECT_TRUE(std::equal(ours.begin(), ours.end(), ids.begin(), ids.end())) << golden["texts"][t];
     step.tokens.insert(step.tokens.end(), ids.begin(), ids.end());
     step.first_tokens.push_back(static_cast<int32_t>(step.tokens.size()));
@@ -82,8 +84,9 @@ INSTANTIATE_TEST_SUITE_P(All, EncoderGolden,
 class Broken {
  public:
   explicit Broken(const std::string& name) {
-    std::filesystem::copy(kData / name, folder_.path(), std::filesystem::copy_options::recursive |
-                                                            std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy(
+        kData / name, folder_.path(),
+        std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
     config_ = nlohmann::json::parse(std::ifstream(folder_.path() / "config.json"));
   }
   Broken& set(const char* key, const nlohmann::json& value) {
@@ -92,7 +95,8 @@ class Broken {
     return *this;
   }
   // Writes the tensors anew, each as `change` returns it: no tensor to leave it out.
-  void tensors(const std::function<bool(const weights::Tensor&, std::vector<float>&, std::vector<uint64_t>&)>& change) {
+  void tensors(const std::function<bool(const weights::Tensor&, std::vector<float>&, std::vector<uint64_t>&)>&
+                   change) {
     auto store = Checkpoint::open(folder_.path()).tensors();
     weights::SafetensorsWriter writer;
     std::vector<std::vector<float>> all;
@@ -124,12 +128,14 @@ void expect_refusal(const Broken& model, std::initializer_list<const char*> word
     ADD_FAILURE() << "was accepted; expected a message with " << *words.begin();
   } catch (const std::exception& error) {
     for (const char* word : words)
-      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << word << " is not in: " << error.what();
+      EXPECT_NE(std::string(error.what()).find(word), std::string::npos)
+          << word << " is not in: " << error.what();
   }
 }
 
 TEST(EncoderErrors, NameTheFieldOfTheConfiguration) {
-  expect_refusal(Broken("bert").set("model_type", "albert"), {"config.json", "model_type", "albert", "modernbert"});
+  expect_refusal(Broken("bert").set("model_type", "albert"),
+                 {"config.json", "model_type", "albert", "modernbert"});
   expect_refusal(Broken("bert").set("num_attention_heads", 5), {"config.json", "num_attention_heads", "5"});
   expect_refusal(Broken("bert").set("num_hidden_layers", -1), {"config.json", "num_hidden_layers", "-1"});
   expect_refusal(Broken("bert").set("hidden_size", "wide"), {"config.json", "hidden_size"});
@@ -139,10 +145,10 @@ TEST(EncoderErrors, NameTheFieldOfTheConfiguration) {
   expect_refusal(Broken("roberta").set("pad_token_id", 1000), {"pad_token_id", "1000"});
   expect_refusal(Broken("modernbert").set("layer_types", {"full_attention"}), {"layer_types"});
   expect_refusal(Broken("modernbert").set("local_attention", 0), {"local_attention"});
-  expect_refusal(
-      Broken("modernbert").set("rope_parameters", {{"full_attention", {{"rope_type", "yarn"}}}}),
-      {"rope_parameters", "yarn"});
-  expect_refusal(Broken("modernbert-classifier").set("classifier_pooling", "max"), {"classifier_pooling", "max"});
+  expect_refusal(Broken("modernbert").set("rope_parameters", {{"full_attention", {{"rope_type", "yarn"}}}}),
+                 {"rope_parameters", "yarn"});
+  expect_refusal(Broken("modernbert-classifier").set("classifier_pooling", "max"),
+                 {"classifier_pooling", "max"});
   expect_refusal(Broken("bert-classifier").set("id2label", {{"0", "a"}, {"2", "c"}}), {"id2label", "1"});
   expect_refusal(Broken("bert-classifier").set("problem_type", "guess"), {"problem_type", "guess"});
   expect_refusal(Broken("bert-classifier").set("architectures", {"BertForTokenClassification"}),
@@ -153,12 +159,12 @@ TEST(EncoderErrors, NameTheTensor) {
   struct Case {
     const char *model, *tensor;
   };
-  for (auto [model, tensor] : {Case{"bert", "encoder.layer.1.output.dense.bias"},
-                               Case{"bert-classifier", "bert.pooler.dense.weight"},
-                               Case{"bert-classifier", "classifier.weight"},
-                               Case{"distilbert-classifier", "pre_classifier.bias"},
-                               Case{"roberta-classifier", "classifier.out_proj.weight"},
-                               Case{"modernbert-classifier", "head.norm.weight"}}) {
+  for (auto [model, tensor] :
+       {Case{"bert", "encoder.layer.1.output.dense.bias"},
+        Case{"bert-classifier", "bert.pooler.dense.weight"}, Case{"bert-classifier", "classifier.weight"},
+        Case{"distilbert-classifier", "pre_classifier.bias"},
+        Case{"roberta-classifier", "classifier.out_proj.weight"},
+        Case{"modernbert-classifier", "head.norm.weight"}}) {
     std::string name = tensor;
     Broken missing(model), shape(model), nan(model);
     missing.tensors([&](const auto& t, auto&, auto&) { return t.name != name; });

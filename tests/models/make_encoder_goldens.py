@@ -192,7 +192,7 @@ def make_classifier(root, name, config, tokenizer):
     with torch.no_grad():
         for kind, inputs in (("logits", TEXTS), ("pair_logits", PAIRS)):
             for one in inputs:
-                arguments = [one] if isinstance(one, str) else one
+                arguments = [[one]] if isinstance(one, str) else [[part] for part in one]  # lists: "" is then a text too
                 encoded = tokenizer(*arguments, return_tensors="pt", truncation=True, max_length=limit)
                 if name.startswith(("distil", "modern")):
                     encoded.pop("token_type_ids", None)
