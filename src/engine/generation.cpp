@@ -56,7 +56,7 @@ const char* finish_name(FinishReason reason) {
 }
 
 GenerationEngine::GenerationEngine(runtime::Context& context, models::Decoder& decoder,
-                                   const models::Vocabulary& vocabulary, const EngineOptions& options)
+                                   const models::Vocabulary* vocabulary, const EngineOptions& options)
     : context_(context),
       decoder_(decoder),
       vocabulary_(vocabulary),
@@ -95,8 +95,10 @@ int64_t GenerationEngine::submit(GenerationRequest request) {
   expect(request.top_logprobs >= 0 && request.top_logprobs <= 1000, "the number of top log-probabilities",
          request.top_logprobs, "use 0 to 1000");
   check(request.sampling, decoder_.config().vocab);
+  if (!vocabulary_ && !request.stop_strings.empty())
+    throw EngineError("stop strings need a vocabulary, and this engine was made without one; use stop tokens");
   int64_t budget = std::min(request.max_tokens, context_length_ - prompt);
-  auto s = std::make_unique<Sequence>(next_id_++, std::move(request), vocabulary_.tokenizer(), budget);
+  auto s = std::make_unique<Sequence>(next_id_++, std::move(request), vocabulary_, budget);
   s->tokens = s->request.prompt;
   s->result.prompt_tokens = prompt;
   s->result.seed = s->request.sampling.seed.value_or(std::random_device{}() |
@@ -230,18 +232,20 @@ void GenerationEngine::accept(Sequence& s, int32_t token, float logprob) {
   s.result.tokens.push_back(token);
   if (s.request.logprobs) s.result.logprobs.push_back(logprob);
   if (!s.counts.empty()) ++s.counts[static_cast<size_t>(token)];
-  std::string text = s.stream.push(token);
-  s.result.text += text;
-  if (!text.empty() && s.request.on_text && !s.request.on_text(text))
-    return finish(s, FinishReason::kCancelled);
-  if (s.stream.stopped()) return finish(s, FinishReason::kStop);
+  if (s.stream) {
+    std::string text = s.stream->push(token);
+    s.result.text += text;
+    if (!text.empty() && s.request.on_text && !s.request.on_text(text))
+      return finish(s, FinishReason::kCancelled);
+    if (s.stream->stopped()) return finish(s, FinishReason::kStop);
+  }
   if (static_cast<int64_t>(s.result.tokens.size()) >= s.budget) finish(s, FinishReason::kLength);
 }
 
 void GenerationEngine::finish(Sequence& s, FinishReason reason) {
   s.result.finish = reason;
-  if (reason == FinishReason::kCancelled) return;
-  std::string text = s.stream.finish();
+  if (reason == FinishReason::kCancelled || !s.stream) return;
+  std::string text = s.stream->finish();
   s.result.text += text;
   if (!text.empty() && s.request.on_text) s.request.on_text(text);
 }

@@ -73,8 +73,12 @@ struct EngineOptions {
 /// One thread at a time may call it. Context, decoder and vocabulary must outlive it.
 class GenerationEngine {
  public:
-  GenerationEngine(runtime::Context& context, models::Decoder& decoder, const models::Vocabulary& vocabulary,
+  /// Without a vocabulary (null) answers are tokens alone: their text is empty, and stop strings are refused.
+  GenerationEngine(runtime::Context& context, models::Decoder& decoder, const models::Vocabulary* vocabulary,
                    const EngineOptions& options);
+  GenerationEngine(runtime::Context& context, models::Decoder& decoder, const models::Vocabulary& vocabulary,
+                   const EngineOptions& options)
+      : GenerationEngine(context, decoder, &vocabulary, options) {}
   ~GenerationEngine();
 
   /// Queues a request and returns its number. Throws EngineError for empty and over-long prompts and for
@@ -106,7 +110,7 @@ class GenerationEngine {
 
   runtime::Context& context_;
   models::Decoder& decoder_;
-  const models::Vocabulary& vocabulary_;
+  const models::Vocabulary* vocabulary_;
   EngineOptions options_;
   int64_t context_length_;
   models::KvCache cache_;

@@ -8,12 +8,14 @@
 namespace rose::engine {
 
 struct GenerationEngine::Sequence {
-  Sequence(int64_t number, GenerationRequest&& r, const text::Tokenizer& tokenizer, int64_t most)
-      : id(number), request(std::move(r)), stream(tokenizer, request.stop_strings), budget(most) {}
+  Sequence(int64_t number, GenerationRequest&& r, const models::Vocabulary* vocabulary, int64_t most)
+      : id(number), request(std::move(r)), budget(most) {
+    if (vocabulary) stream.emplace(vocabulary->tokenizer(), request.stop_strings);
+  }
 
   int64_t id;
   GenerationRequest request;
-  TextStream stream;
+  std::optional<TextStream> stream;  // none without a vocabulary
   int64_t budget;               // tokens that it may still generate at the start
   std::vector<int32_t> tokens;  // prompt and answer
   int64_t cached = 0;           // tokens whose keys and values the cache holds

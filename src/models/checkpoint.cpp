@@ -40,9 +40,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& path) {
   if (!c.files_.config)
     fail("{}: has no config.json, which says what model the tensors belong to", c.files_.folder.string());
   c.config_ = read_json(*c.files_.config);
-  if (!c.config_.is_object() || !c.config_.contains("model_type") || !c.config_["model_type"].is_string())
-    fail("{}: model_type: is missing", c.files_.config->string());
-  c.architecture_ = c.config_["model_type"].get<std::string>();
+  c.read_model_type();
   c.enter_text_config();
   // Encoders with a head are stored below the name of their class, as "bert.embeddings…".
   for (const std::string& prefix :
@@ -76,6 +74,12 @@ void Checkpoint::enter_text_config() {
   for (const auto& [key, value] : config_.items())
     if (key != "text_config" && key != "vision_config" && !inner.contains(key)) inner[key] = value;
   config_ = std::move(inner);
+}
+
+void Checkpoint::read_model_type() {
+  if (!config_.is_object() || !config_.contains("model_type") || !config_["model_type"].is_string())
+    fail("{}: model_type: is missing", files_.config->string());
+  architecture_ = config_["model_type"].get<std::string>();
 }
 
 std::string Checkpoint::name() const {

@@ -20,6 +20,11 @@ class Checkpoint {
  public:
   /// Throws WeightsError or ModelError naming file and field.
   static Checkpoint open(const std::filesystem::path& path);
+  /// A model of random numbers, of the shape that a configuration says: the name of a shipped one
+  /// (shipped_configs.h), or the path of a config.json or of its folder. Its tensors are bf16 and take hardly
+  /// any memory (weights/random.h). There is no vocabulary. Throws ModelError for a configuration that is
+  /// missing or of an unknown architecture.
+  static Checkpoint random(const std::string& config);
 
   bool is_gguf() const { return files_.kind == weights::ModelKind::kGguf; }
   const weights::ModelFiles& files() const { return files_; }
@@ -58,6 +63,7 @@ class Checkpoint {
 
  private:
   void enter_text_config();
+  void read_model_type();
   std::string local_name(std::string_view name) const;
   std::string gguf_key(std::string_view key) const { return architecture_ + "." + std::string(key); }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -56,6 +57,38 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   if (start == MAP_FAILED) fail(path, "", "cannot map {} bytes: {}", size, std::strerror(errno));
   return std::shared_ptr<const MappedFile>(
       new MappedFile(path, {static_cast<const std::byte*>(start), size}));
+}
+
+std::shared_ptr<const MappedFile> MappedFile::repeat(const std::filesystem::path& path,
+                                                     std::span<const std::byte> pattern, size_t bytes) {
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  if (bytes == 0) return std::shared_ptr<const MappedFile>(new MappedFile(path, {}));
+  if (pattern.empty() || (pattern.size() % page != 0 && pattern.size() < bytes))
+    fail(path, "", "a pattern of {} bytes cannot be repeated: it needs whole pages of {}", pattern.size(),
+         page);
+  Descriptor memory{::memfd_create("rose-weights", MFD_CLOEXEC)};
+  if (memory.value < 0 || ::ftruncate(memory.value, static_cast<off_t>(pattern.size())) != 0)
+    fail(path, "", "cannot get {} bytes of memory: {}", pattern.size(), std::strerror(errno));
+  for (size_t at = 0; at < pattern.size();) {
+    const ssize_t written =
+        ::pwrite(memory.value, pattern.data() + at, pattern.size() - at, static_cast<off_t>(at));
+    if (written <= 0)
+      fail(path, "", "cannot fill {} bytes of memory: {}", pattern.size(), std::strerror(errno));
+    at += static_cast<size_t>(written);
+  }
+  // One range of addresses first, so that nothing else can lie between the repetitions.
+  void* start = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (start == MAP_FAILED) fail(path, "", "cannot map {} bytes: {}", bytes, std::strerror(errno));
+  std::shared_ptr<const MappedFile> whole(
+      new MappedFile(path, {static_cast<const std::byte*>(start), bytes}));
+  for (size_t at = 0; at < bytes; at += pattern.size()) {
+    const size_t part = std::min(pattern.size(), bytes - at);
+    if (::mmap(static_cast<std::byte*>(start) + at, part, PROT_READ, MAP_SHARED | MAP_FIXED, memory.value,
+               0) == MAP_FAILED)
+      fail(path, "", "cannot map {} bytes in parts of {}: {} (vm.max_map_count limits their number)", bytes,
+           pattern.size(), std::strerror(errno));
+  }
+  return whole;
 }
 
 MappedFile::~MappedFile() {

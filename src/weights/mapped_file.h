@@ -18,6 +18,12 @@ class MappedFile {
   // exist, is not a regular file, cannot be read or cannot be mapped.
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
 
+  // Memory in place of a file: `pattern`, which is copied, over and over on `bytes` bytes of addresses. It
+  // takes the memory of one pattern (of whole pages, unless it is as long as `bytes`). `path` is what
+  // messages call it.
+  static std::shared_ptr<const MappedFile> repeat(const std::filesystem::path& path,
+                                                  std::span<const std::byte> pattern, size_t bytes);
+
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();

@@ -393,5 +393,18 @@ TEST(BlockPool, HandsOutEachBlockOnce) {
   EXPECT_EQ(pool.take(3).size(), 3u);
 }
 
+TEST(Generation, WithoutAVocabularyGivesTheSameTokensAndNoText) {
+  auto with = world().engine();
+  GenerationEngine without(*world().context, *world().decoder, nullptr, {});
+  auto expected = with.generate(request("abc", 9)), got = without.generate(request("abc", 9));
+  EXPECT_EQ(got.tokens, expected.tokens);
+  EXPECT_EQ(got.tokens.size(), 9u);
+  EXPECT_FALSE(expected.text.empty());
+  EXPECT_TRUE(got.text.empty());
+  auto stops = request("abc", 9);
+  stops.stop_strings = {"x"};
+  EXPECT_THROW(without.submit(std::move(stops)), EngineError);
+}
+
 }  // namespace
 }  // namespace rose::engine
