@@ -96,7 +96,8 @@ int64_t GenerationEngine::submit(GenerationRequest request) {
          request.top_logprobs, "use 0 to 1000");
   check(request.sampling, decoder_.config().vocab);
   if (!vocabulary_ && !request.stop_strings.empty())
-    throw EngineError("stop strings need a vocabulary, and this engine was made without one; use stop tokens");
+    throw EngineError(
+        "stop strings need a vocabulary, and this engine was made without one; use stop tokens");
   int64_t budget = std::min(request.max_tokens, context_length_ - prompt);
   auto s = std::make_unique<Sequence>(next_id_++, std::move(request), vocabulary_, budget);
   s->tokens = s->request.prompt;

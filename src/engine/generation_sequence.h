@@ -16,10 +16,10 @@ struct GenerationEngine::Sequence {
   int64_t id;
   GenerationRequest request;
   std::optional<TextStream> stream;  // none without a vocabulary
-  int64_t budget;               // tokens that it may still generate at the start
-  std::vector<int32_t> tokens;  // prompt and answer
-  int64_t cached = 0;           // tokens whose keys and values the cache holds
-  bool beyond = false;          // longer than the model's rope_switch
+  int64_t budget;                    // tokens that it may still generate at the start
+  std::vector<int32_t> tokens;       // prompt and answer
+  int64_t cached = 0;                // tokens whose keys and values the cache holds
+  bool beyond = false;               // longer than the model's rope_switch
   std::vector<int32_t> blocks;
   std::vector<int32_t> counts;  // with penalties: by token, see kernels/sampling/sample.h
   GenerationResult result;

@@ -16,7 +16,9 @@ class Tensors {
     add(stem + ".weight", {n, k}, 0);
     if (bias) add(stem + ".bias", {n}, 0);
   }
-  void norm(const std::string& stem, int64_t size, float center = 1) { add(stem + ".weight", {size}, center); }
+  void norm(const std::string& stem, int64_t size, float center = 1) {
+    add(stem + ".weight", {size}, center);
+  }
   void layer_norm(const std::string& stem, int64_t size) {
     norm(stem, size);
     add(stem + ".bias", {size}, 0);
@@ -34,14 +36,16 @@ class Tensors {
 
 int64_t count(const Checkpoint& c, const char* key, int64_t most) {
   const int64_t value = c.integer(key, key);
-  if (value < 1 || value > most) fail("{}: {}: is {}; expected 1 to {}", c.files().config->string(), key, value, most);
+  if (value < 1 || value > most)
+    fail("{}: {}: is {}; expected 1 to {}", c.files().config->string(), key, value, most);
   return value;
 }
 
 // Llama and its kin; see llama.cpp and gemma.cpp for what each tensor does.
 std::vector<RandomTensor> decoder_tensors(const Checkpoint& c) {
   const std::string& type = c.architecture();
-  const bool gemma = type == "gemma3_text", qkv_bias = type == "qwen2" || c.config().value("attention_bias", false);
+  const bool gemma = type == "gemma3_text",
+             qkv_bias = type == "qwen2" || c.config().value("attention_bias", false);
   const bool all_bias = type != "qwen2" && qkv_bias, mlp_bias = c.config().value("mlp_bias", false);
   const int64_t hidden = count(c, "hidden_size", 65536), inner = count(c, "intermediate_size", 1 << 20),
                 layers = count(c, "num_hidden_layers", 10000), heads = count(c, "num_attention_heads", 4096),
@@ -52,16 +56,19 @@ std::vector<RandomTensor> decoder_tensors(const Checkpoint& c) {
   Tensors t;
   t.matrix("model.embed_tokens", vocab, hidden, false);
   for (int64_t i = 0; i < layers; ++i) {
-    const std::string layer = fmt::format("model.layers.{}.", i), self = layer + "self_attn.", mlp = layer + "mlp.";
+    const std::string layer = fmt::format("model.layers.{}.", i), self = layer + "self_attn.",
+                      mlp = layer + "mlp.";
     t.norm(layer + "input_layernorm", hidden, one);
     t.matrix(self + "q_proj", heads * head_dim, hidden, qkv_bias);
     t.matrix(self + "k_proj", kv_heads * head_dim, hidden, qkv_bias);
     t.matrix(self + "v_proj", kv_heads * head_dim, hidden, qkv_bias);
     t.matrix(self + "o_proj", hidden, heads * head_dim, all_bias);
-    if (type == "qwen3" || gemma) t.norm(self + "q_norm", head_dim, one), t.norm(self + "k_norm", head_dim, one);
+    if (type == "qwen3" || gemma)
+      t.norm(self + "q_norm", head_dim, one), t.norm(self + "k_norm", head_dim, one);
     t.norm(layer + "post_attention_layernorm", hidden, one);
     if (gemma)
-      t.norm(layer + "pre_feedforward_layernorm", hidden, one), t.norm(layer + "post_feedforward_layernorm", hidden, one);
+      t.norm(layer + "pre_feedforward_layernorm", hidden, one),
+          t.norm(layer + "post_feedforward_layernorm", hidden, one);
     t.matrix(mlp + "gate_proj", inner, hidden, mlp_bias);
     t.matrix(mlp + "up_proj", inner, hidden, mlp_bias);
     t.matrix(mlp + "down_proj", hidden, inner, mlp_bias);
@@ -77,11 +84,13 @@ std::vector<RandomTensor> bert_tensors(const Checkpoint& c) {
   Tensors t;
   t.matrix("embeddings.word_embeddings", count(c, "vocab_size", 1 << 24), hidden, false);
   t.matrix("embeddings.position_embeddings", count(c, "max_position_embeddings", 1 << 24), hidden, false);
-  t.matrix("embeddings.token_type_embeddings", c.find_integer("type_vocab_size", "").value_or(2), hidden, false);
+  t.matrix("embeddings.token_type_embeddings", c.find_integer("type_vocab_size", "").value_or(2), hidden,
+           false);
   t.layer_norm("embeddings.LayerNorm", hidden);
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = fmt::format("encoder.layer.{}.", i);
-    for (const char* part : {"query", "key", "value"}) t.matrix(layer + "attention.self." + part, hidden, hidden, true);
+    for (const char* part : {"query", "key", "value"})
+      t.matrix(layer + "attention.self." + part, hidden, hidden, true);
     t.matrix(layer + "attention.output.dense", hidden, hidden, true);
     t.layer_norm(layer + "attention.output.LayerNorm", hidden);
     t.matrix(layer + "intermediate.dense", inner, hidden, true);
@@ -99,7 +108,8 @@ constexpr std::pair<const char*, List> kArchitectures[] = {
 
 std::string lower(std::string_view text) {
   std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(result, result.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return result;
 }
 
@@ -125,7 +135,8 @@ Checkpoint Checkpoint::random(const std::string& config) {
     c.config_ = read_json(path);
     c.files_.config = c.files_.weights = path;
     // "gpt/config.json" is called gpt, "gpt.json" too.
-    c.files_.folder = path.filename() == "config.json" ? std::filesystem::absolute(path).parent_path() : path.stem();
+    c.files_.folder =
+        path.filename() == "config.json" ? std::filesystem::absolute(path).parent_path() : path.stem();
   }
   c.read_model_type();
   for (const auto& [name, list] : kArchitectures) {
@@ -139,8 +150,8 @@ Checkpoint Checkpoint::random(const std::string& config) {
   }
   std::string known;
   for (const auto& [name, list] : kArchitectures) known += (known.empty() ? "" : ", ") + std::string(name);
-  fail("{}: model_type: the tensors of '{}' are not known; random weights are made for {}", c.files_.config->string(),
-       c.architecture_, known);
+  fail("{}: model_type: the tensors of '{}' are not known; random weights are made for {}",
+       c.files_.config->string(), c.architecture_, known);
 }
 
 }  // namespace rose::models

@@ -1,5 +1,5 @@
-// The configurations of well-known models that come with the program (the folder configs/), for measuring their shapes
-// without their weights.
+// The configurations of well-known models that come with the program (the folder configs/), for measuring
+// their shapes without their weights.
 #pragma once
 
 #include <span>

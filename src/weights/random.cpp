@@ -76,7 +76,8 @@ TensorStore random_tensors(const std::filesystem::path& path, const std::vector<
       places.push_back(matrix_bytes);
       matrix_bytes = *total;
     } else {
-      if (tensor.elements > 1 << 24) fail(path, "tensor " + quote_name(r.name), "has {} elements", tensor.elements);
+      if (tensor.elements > 1 << 24)
+        fail(path, "tensor " + quote_name(r.name), "has {} elements", tensor.elements);
       places.push_back(vectors.size());
       for (uint64_t i = 0; i < tensor.elements; ++i) append(vectors, float_to_bfloat16(r.center + normal()));
     }
