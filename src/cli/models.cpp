@@ -31,14 +31,14 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
   command.add_option("MODEL", options.model, "A name (smollm2), a folder or a .gguf or .safetensors file")
       ->required();
   if (!runs) return;
-  command.add_option("--device", options.device, "auto or x86")->capture_default_str();
+  command.add_option("--device", options.device, "auto (a Hopper GPU if there is one), x86, cuda or cuda:1")
+      ->capture_default_str();
   command.add_option("--threads", options.threads, "Threads of the x86 device; 0: all processors")
       ->capture_default_str();
   command
-      .add_option(
-          "--dtype", options.dtype,
-          "auto: quantised weights meet 8-bit activations; f32: everything in f32; bf16: weights and\n"
-          "activations of matrix products are rounded to bf16")
+      .add_option("--dtype", options.dtype,
+                  "auto: on x86 quantised weights meet 8-bit activations, on GPUs all is bf16; f32: everything\n"
+                  "in f32 (x86 alone); bf16: weights and activations of matrix products are rounded to bf16")
       ->capture_default_str();
 }
 
@@ -67,16 +67,31 @@ models::Precision precision_of(const ModelOptions& options) {
 }
 
 std::unique_ptr<runtime::Context> open_model_context(const ModelOptions& options) {
-  if (options.device != "auto" && options.device != "x86")
-    throw CliError(
-        fmt::format("--device {}: models run on the x86 device so far; use auto or x86", options.device));
   if (options.threads < 0)
     throw CliError(fmt::format("--threads {}: use 0 (all processors) or more", options.threads));
-  runtime::ContextOptions context;
-  context.device = "x86";
-  context.x86.threads = options.threads;
-  context.log = runtime::log_to_stderr(runtime::LogLevel::kWarning);
-  return runtime::open_context(std::move(context));
+  auto open = [&](const std::string& device) {
+    runtime::ContextOptions context;
+    context.device = device;
+    context.x86.threads = options.threads;
+    context.log = runtime::log_to_stderr(runtime::LogLevel::kWarning);
+    return runtime::open_context(std::move(context));
+  };
+  auto context = open(options.device);
+  const auto& device = context->properties();
+  if (device.kind != runtime::DeviceProperties::Kind::kCuda) return context;
+  if (device.capability != 90) {
+    if (options.device == "auto") return open("x86");
+    throw CliError(
+        fmt::format("--device {}: {} has compute capability {}.{}; models run on Hopper GPUs (9.0) "
+                    "and on x86 (--device x86) so far",
+                    options.device, device.name, device.capability / 10, device.capability % 10));
+  }
+  if (options.dtype == "f32") {
+    if (options.device == "auto") return open("x86");
+    throw CliError(fmt::format("--dtype f32: GPUs compute in bf16; use --dtype auto, or --device x86 for f32",
+                               options.device));
+  }
+  return context;
 }
 
 LanguageModel::LanguageModel(const ModelOptions& options, int64_t context_tokens)

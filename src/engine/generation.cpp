@@ -12,9 +12,7 @@
 namespace rose::engine {
 namespace {
 
-constexpr int64_t kBlockSize = 32;  // tokens
-
-int64_t blocks_for(int64_t tokens) { return (tokens + kBlockSize - 1) / kBlockSize; }
+int64_t blocks_for(int64_t tokens, int64_t block_size) { return (tokens + block_size - 1) / block_size; }
 
 int64_t cache_tokens(const EngineOptions& options, const models::DecoderConfig& config) {
   return options.cache_tokens ? options.cache_tokens : std::min<int64_t>(config.context_length, 4096);
@@ -61,8 +59,10 @@ GenerationEngine::GenerationEngine(runtime::Context& context, models::Decoder& d
       decoder_(decoder),
       vocabulary_(vocabulary),
       options_(options),
+      compute_(models::compute_on(context.properties())),
       context_length_(std::min(decoder.config().context_length, cache_tokens(options, decoder.config()))),
-      cache_(context, decoder.config(), blocks_for(cache_tokens(options, decoder.config())), kBlockSize),
+      cache_(context, decoder.config(),
+             blocks_for(cache_tokens(options, decoder.config()), compute_.block_size), compute_.block_size),
       pool_(cache_.blocks),
       logits_(context),
       settings_(context),
@@ -72,13 +72,15 @@ GenerationEngine::GenerationEngine(runtime::Context& context, models::Decoder& d
       tokens_(context),
       flags_(context),
       logprobs_(context) {
-  if (options_.keep_prefix) options_.prompt_chunk = blocks_for(options_.prompt_chunk) * kBlockSize;
+  if (options_.prompt_chunk <= 0) options_.prompt_chunk = compute_.prompt_chunk;
+  if (options_.keep_prefix)
+    options_.prompt_chunk = blocks_for(options_.prompt_chunk, compute_.block_size) * compute_.block_size;
 }
 
 GenerationEngine::~GenerationEngine() = default;
 
 int64_t GenerationEngine::cache_bytes() const {
-  return cache_.blocks * cache_.block_size * models::KvCache::bytes_per_token(decoder_.config());
+  return cache_.blocks * cache_.block_size * models::KvCache::bytes_per_token(decoder_.config(), compute_);
 }
 
 int64_t GenerationEngine::submit(GenerationRequest request) {
@@ -122,8 +124,8 @@ void GenerationEngine::admit() {
 }
 
 bool GenerationEngine::find_room(Sequence& s) {
-  const int64_t need = blocks_for(s.result.prompt_tokens + s.budget), reuse = reusable(s);
-  const auto kept = static_cast<std::ptrdiff_t>(reuse / kBlockSize);
+  const int64_t need = blocks_for(s.result.prompt_tokens + s.budget, compute_.block_size), reuse = reusable(s);
+  const auto kept = static_cast<std::ptrdiff_t>(reuse / compute_.block_size);
   std::vector<int32_t> blocks(kept_blocks_.begin(), kept_blocks_.begin() + kept);
   pool_.give_back({kept_blocks_.begin() + kept, kept_blocks_.end()});
   kept_blocks_.clear(), kept_tokens_.clear();
@@ -153,7 +155,7 @@ int64_t GenerationEngine::reusable(const Sequence& s) const {
   auto same =
       std::ranges::mismatch(std::span(kept_tokens_).first(known), std::span(s.tokens).first(known)).in1 -
       std::span(kept_tokens_).begin();
-  return same / kBlockSize * kBlockSize;
+  return same / compute_.block_size * compute_.block_size;
 }
 
 // Its blocks become free, or are kept for a prompt that begins alike.
@@ -162,32 +164,62 @@ void GenerationEngine::retire(Sequence& s) {
   const bool turned = boundary && prompt <= boundary && s.beyond;
   if (!options_.keep_prefix || turned || s.cached < prompt) return pool_.give_back(s.blocks);
   pool_.give_back(kept_blocks_);
-  const auto keep = static_cast<std::ptrdiff_t>(prompt / kBlockSize);
+  const auto keep = static_cast<std::ptrdiff_t>(prompt / compute_.block_size);
   kept_blocks_.assign(s.blocks.begin(), s.blocks.begin() + keep);
   pool_.give_back({s.blocks.begin() + keep, s.blocks.end()});
-  kept_tokens_.assign(s.tokens.begin(), s.tokens.begin() + keep * kBlockSize);
+  kept_tokens_.assign(s.tokens.begin(), s.tokens.begin() + keep * compute_.block_size);
 }
 
-// The next tokens of every running request. `sampled`: those whose last token's logits are row i of the step.
-models::Step GenerationEngine::gather(std::vector<Sequence*>& sampled) {
+// Beyond some number of tokens all keys of a sequence turn by other angles (rope_switch): they are computed
+// again.
+void GenerationEngine::turn_anew(Sequence& s) {
+  const auto all = static_cast<int64_t>(s.tokens.size()), boundary = decoder_.config().rope_switch;
+  if (!boundary || all <= boundary || s.beyond) return;
+  s.beyond = true;
+  s.cached = s.result.prompt_tokens > boundary ? s.cached : 0;
+}
+
+// Which requests share a forward step: all of them, or, where the device computes prompts in another way
+// than single tokens, each prompt for itself and those that generate together.
+std::vector<std::vector<GenerationEngine::Sequence*>> GenerationEngine::groups() {
+  for (auto& s : running_) turn_anew(*s);
+  std::vector<std::vector<Sequence*>> groups(1);
+  if (compute_.mixed_steps) {
+    for (auto& s : running_) groups[0].push_back(s.get());
+    return groups;
+  }
+  std::vector<Sequence*> prompts;
+  for (auto& s : running_) {
+    if (static_cast<int64_t>(s->tokens.size()) - s->cached > 1) {
+      prompts.push_back(s.get());
+      continue;
+    }
+    if (static_cast<int64_t>(groups.back().size()) == compute_.decode_rows) groups.emplace_back();
+    groups.back().push_back(s.get());
+  }
+  if (groups[0].empty()) groups.clear();
+  for (auto* s : prompts) groups.push_back({s});
+  return groups;
+}
+
+// The next tokens of some requests. Those whose last token's logits are rows of the step join `sampled`.
+models::Step GenerationEngine::gather(const std::vector<Sequence*>& group, std::vector<Sequence*>& sampled) {
   models::Step step;
   step.first_tokens = {0};
-  for (auto& s : running_)
-    step.table_width = std::max(step.table_width, static_cast<int64_t>(s->blocks.size()));
-  for (auto& s : running_) {
-    const auto all = static_cast<int64_t>(s->tokens.size()), boundary = decoder_.config().rope_switch;
-    if (boundary && all > boundary && !s->beyond) {
-      // All keys turn by other angles from here on.
-      s->beyond = true;
-      s->cached = s->result.prompt_tokens > boundary ? s->cached : 0;
-    }
+  // A power of two: steps of equal shape can be replayed.
+  step.table_width = 8;
+  for (auto* s : group)
+    while (step.table_width < static_cast<int64_t>(s->blocks.size())) step.table_width *= 2;
+  for (auto* s : group) {
+    const auto all = static_cast<int64_t>(s->tokens.size());
     // Chunks end at places that do not depend on where the cache's part ends.
     const int64_t end = std::min(all, (s->cached / options_.prompt_chunk + 1) * options_.prompt_chunk);
     for (int64_t i = s->cached; i < end; ++i) {
       step.tokens.push_back(s->tokens[static_cast<size_t>(i)]);
       step.positions.push_back(static_cast<int32_t>(i));
-      step.slots.push_back(int64_t{s->blocks[static_cast<size_t>(i / kBlockSize)]} * kBlockSize +
-                           i % kBlockSize);
+      step.slots.push_back(int64_t{s->blocks[static_cast<size_t>(i / compute_.block_size)]} *
+                               compute_.block_size +
+                           i % compute_.block_size);
     }
     s->cached = end;
     step.first_tokens.push_back(static_cast<int32_t>(step.tokens.size()));
@@ -196,7 +228,7 @@ models::Step GenerationEngine::gather(std::vector<Sequence*>& sampled) {
     step.block_table.resize(step.lengths.size() * static_cast<size_t>(step.table_width), 0);
     if (end == all) {
       step.logit_rows.push_back(static_cast<int32_t>(step.tokens.size()) - 1);
-      sampled.push_back(s.get());
+      sampled.push_back(s);
     }
   }
   return step;
@@ -206,10 +238,13 @@ bool GenerationEngine::step() {
   admit();
   if (running_.empty()) return false;
   std::vector<Sequence*> sampled;
-  auto step = gather(sampled);
-  auto logits = logits_.at_least(static_cast<int64_t>(std::max<size_t>(sampled.size(), 1)) *
-                                 decoder_.config().vocab * 4);
-  decoder_.forward(step, cache_, logits);
+  const int64_t row_bytes = decoder_.config().vocab * 4;
+  auto logits = logits_.at_least(static_cast<int64_t>(running_.size()) * row_bytes);
+  for (const auto& group : groups()) {
+    auto first = static_cast<int64_t>(sampled.size());
+    auto step = gather(group, sampled);
+    decoder_.forward(step, cache_, logits + first * row_bytes);
+  }
   if (!sampled.empty()) sample(sampled);
   for (auto& s : running_)
     if (s->done()) {

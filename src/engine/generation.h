@@ -64,10 +64,10 @@ struct GenerationResult {
 };
 
 struct EngineOptions {
-  int64_t cache_tokens = 0;    // of the KV cache; 0: one answer of the model's context, up to 4096
-  int64_t prompt_chunk = 512;  // tokens of one prompt in one step
-  int64_t batch = 64;          // requests that run at once
-  bool keep_prefix = false;    // keep the last prompt in the cache for one that begins alike (conversations)
+  int64_t cache_tokens = 0;  // of the KV cache; 0: one answer of the model's context, up to 4096
+  int64_t prompt_chunk = 0;  // tokens of one prompt in one step; 0: what suits the device
+  int64_t batch = 64;        // requests that run at once
+  bool keep_prefix = false;  // keep the last prompt in the cache for one that begins alike (conversations)
 };
 
 /// One thread at a time may call it. Context, decoder and vocabulary must outlive it.
@@ -102,7 +102,9 @@ class GenerationEngine {
   bool find_room(Sequence& sequence);
   int64_t reusable(const Sequence& sequence) const;
   void retire(Sequence& sequence);
-  models::Step gather(std::vector<Sequence*>& sampled);
+  void turn_anew(Sequence& sequence);
+  std::vector<std::vector<Sequence*>> groups();
+  models::Step gather(const std::vector<Sequence*>& group, std::vector<Sequence*>& sampled);
   void sample(const std::vector<Sequence*>& rows);
   void add_top_logprobs(const std::vector<Sequence*>& rows);
   void accept(Sequence& sequence, int32_t token, float logprob);
@@ -112,6 +114,7 @@ class GenerationEngine {
   models::Decoder& decoder_;
   const models::Vocabulary* vocabulary_;
   EngineOptions options_;
+  models::Compute compute_;
   int64_t context_length_;
   models::KvCache cache_;
   BlockPool pool_;

@@ -4,6 +4,7 @@
 #include "models/gemma.h"
 #include "models/llama.h"
 #include "models/phi.h"
+#include "models/weight_loader.h"
 
 namespace rose::models {
 namespace {
@@ -12,8 +13,7 @@ namespace {
 struct Architecture {
   const char* name;
   DecoderConfig (*configure)(const Checkpoint&);
-  std::unique_ptr<Decoder> (*make)(runtime::Context&, const Checkpoint&, DecoderConfig,
-                                   const DecoderOptions&);
+  std::unique_ptr<Decoder> (*make)(const Build&, DecoderConfig);
 };
 
 constexpr Architecture kDecoders[] = {
@@ -51,7 +51,14 @@ DecoderConfig read_decoder_config(const Checkpoint& checkpoint) {
 std::unique_ptr<Decoder> load_decoder(runtime::Context& context, const Checkpoint& checkpoint,
                                       const DecoderOptions& options) {
   const auto& architecture = architecture_of(checkpoint);
-  return architecture.make(context, checkpoint, architecture.configure(checkpoint), options);
+  auto config = architecture.configure(checkpoint);
+  std::optional<WeightLoader> loader;
+  if (compute_on(context.properties()).gpu) loader.emplace(context, checkpoint);
+  Build build(context, checkpoint, options.precision, loader ? &*loader : nullptr);
+  build.head = options.head;
+  auto decoder = architecture.make(build, std::move(config));
+  if (loader) loader->finish();
+  return decoder;
 }
 
 std::unique_ptr<Decoder> load_decoder(runtime::Context& context, const Checkpoint& checkpoint,

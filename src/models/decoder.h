@@ -42,10 +42,11 @@ struct DecoderConfig {
 /// architecture that is not in the table (decoder_architectures) and for what is not supported.
 DecoderConfig read_decoder_config(const Checkpoint& checkpoint);
 
-/// The paged cache of keys and values: for each layer [blocks, block_size, kv_heads, head_dim], f32.
+/// The paged cache of keys and values: for each layer [blocks, block_size, kv_heads, head_dim] in the
+/// device's type (Compute::dtype).
 struct KvCache {
   KvCache(runtime::Context& context, const DecoderConfig& config, int64_t blocks, int64_t block_size);
-  static int64_t bytes_per_token(const DecoderConfig& config);
+  static int64_t bytes_per_token(const DecoderConfig& config, const Compute& compute = {});
 
   int64_t blocks, block_size;
   std::vector<runtime::Buffer> k, v;  // of each layer
@@ -65,7 +66,7 @@ struct Step {
                                       // empty: as lengths. Only rope_switch asks
   std::vector<int32_t> block_table;   // [sequences, table_width]: blocks of each sequence
   int64_t table_width = 0;
-  std::vector<int32_t> logit_rows;  // tokens whose output is wanted
+  std::vector<int32_t> logit_rows;  // tokens whose output is wanted, ascending
   StepOutput output = StepOutput::kLogits;
 
   int64_t count() const { return static_cast<int64_t>(tokens.size()); }

@@ -134,15 +134,16 @@ void set_window(const Checkpoint& checkpoint, DecoderConfig& c, int64_t window,
 
 KvCache::KvCache(runtime::Context& context, const DecoderConfig& c, int64_t block_count, int64_t size)
     : blocks(block_count), block_size(size) {
-  auto bytes = static_cast<size_t>(blocks * block_size * c.kv_heads * c.head_dim) * sizeof(float);
+  const auto compute = compute_on(context.properties());
+  auto bytes = static_cast<size_t>(blocks * block_size * c.kv_heads * c.head_dim * compute.bytes());
   for (int64_t layer = 0; layer < c.layers; ++layer) {
     k.push_back(context.device().allocate(bytes));
     v.push_back(context.device().allocate(bytes));
   }
 }
 
-int64_t KvCache::bytes_per_token(const DecoderConfig& c) {
-  return 2 * c.layers * c.kv_heads * c.head_dim * static_cast<int64_t>(sizeof(float));
+int64_t KvCache::bytes_per_token(const DecoderConfig& c, const Compute& compute) {
+  return 2 * c.layers * c.kv_heads * c.head_dim * compute.bytes();
 }
 
 }  // namespace rose::models

@@ -6,57 +6,15 @@
 #include "weights/dequantize.h"
 
 namespace rose::models {
-namespace {
-
-template <typename T>
-void put(runtime::Stream& stream, Workspace& workspace, const std::vector<T>& values) {
-  auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
-  if (bytes) stream.upload(workspace.at_least(bytes), values.data(), static_cast<size_t>(bytes));
-}
-
-}  // namespace
-
 std::string layer_tensor(int64_t layer, std::string_view name) {
   return fmt::format("model.layers.{}.{}", layer, name);
 }
 
-runtime::Buffer norm_weight(runtime::Context& context, const Checkpoint& checkpoint, const std::string& name,
-                            int64_t size, bool add_one) {
-  auto values = floats(checkpoint, name, {size});
+runtime::Buffer norm_weight(const Build& build, const std::string& name, int64_t size, bool add_one) {
+  auto values = floats(build.checkpoint, name, {size});
   if (add_one)
     for (float& v : values) v += 1;
-  return upload(context, values);
-}
-
-StepData::StepData(runtime::Context& c, const DecoderConfig& config)
-    : context(c),
-      stream(c.stream()),
-      x(c),
-      h(c),
-      qkv(c),
-      attended(c),
-      gate_up(c),
-      product(c),
-      records(c),
-      positions(c),
-      slots(c),
-      first_tokens(c),
-      lengths(c),
-      block_table(c),
-      several(c),
-      single(c),
-      config_(config) {}
-
-void StepData::load(const Step& step, const kernels::X86Attention& attention,
-                    const std::vector<int32_t>& rope_places) {
-  tokens = step.count(), sequences = step.sequences(), table_width = step.table_width;
-  auto tiles = attention.tiles(step.first_tokens);
-  several_count = static_cast<int64_t>(tiles.several.size() / 2),
-  single_count = static_cast<int64_t>(tiles.single.size() / 2);
-  put(stream, positions, rope_places), put(stream, slots, step.slots),
-      put(stream, first_tokens, step.first_tokens);
-  put(stream, lengths, step.lengths), put(stream, block_table, step.block_table);
-  put(stream, several, tiles.several), put(stream, single, tiles.single);
+  return upload(build.context, values, build.compute.dtype);
 }
 
 void RopeTable::prepare(const Step& step) {
@@ -84,24 +42,32 @@ std::vector<int32_t> RopeTable::places(const Step& step) const {
   return places;
 }
 
-TokenEmbedding::TokenEmbedding(const Checkpoint& checkpoint, const DecoderConfig& config, float scale)
-    : checkpoint_(checkpoint), table_(nullptr), scale_(scale) {
-  table_ = &checkpoint_.tensor("model.embed_tokens.weight", {config.vocab, config.hidden});
+TokenEmbedding::TokenEmbedding(const Build& build, const DecoderConfig& config, double scale)
+    : checkpoint_(build.checkpoint), table_(nullptr), scale_(static_cast<float>(scale)) {
+  if (!build.compute.gpu) {
+    table_ = &checkpoint_.tensor("model.embed_tokens.weight", {config.vocab, config.hidden});
+    return;
+  }
+  table_ = &build.matrix("model.embed_tokens.weight", config.vocab, config.hidden);
+  device_table_ = upload_rows(build, std::span(&table_, 1));
+  kernels::EmbeddingSpec spec;
+  spec.dtype = spec.out_dtype = build.compute.dtype, spec.hidden = config.hidden, spec.scale = scale;
+  lookup_ = std::make_unique<kernels::Embedding>(build.context, spec);
 }
 
-void TokenEmbedding::operator()(runtime::Stream& stream, const std::vector<int32_t>& tokens,
-                                runtime::DevicePointer out) {
+void TokenEmbedding::operator()(StepData& step, runtime::DevicePointer out) {
+  if (lookup_)
+    return (*lookup_)(step.stream, step.ids, *device_table_, out, step.tokens,
+                      static_cast<int64_t>(table_->rows()));
   const size_t hidden = table_->row_elements(), bytes = table_->row_bytes();
+  const auto& tokens = step.host_ids;
   rows_.resize(tokens.size() * hidden);
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    auto id = static_cast<uint64_t>(static_cast<uint32_t>(tokens[i]));
-    if (id >= table_->rows()) fail("the token {} is beyond the model's {} tokens", id, table_->rows());
-    weights::dequantize(table_->format, table_->bytes.subspan(id * bytes, bytes),
+  for (size_t i = 0; i < tokens.size(); ++i)
+    weights::dequantize(table_->format, table_->bytes.subspan(static_cast<size_t>(tokens[i]) * bytes, bytes),
                         std::span(rows_).subspan(i * hidden, hidden));
-  }
   if (scale_ != 1)
     for (float& v : rows_) v *= scale_;
-  stream.upload(out, rows_.data(), rows_.size() * sizeof(float));
+  step.stream.upload(out, rows_.data(), rows_.size() * sizeof(float));
 }
 
 namespace {
@@ -124,46 +90,51 @@ std::vector<float> biases(const Checkpoint& checkpoint,
   return any ? all : std::vector<float>{};
 }
 
+// Rows [first, first + count) of a matrix as a matrix of its own.
+weights::Tensor rows_of(const weights::Tensor& matrix, int64_t first, int64_t count) {
+  auto part = matrix;
+  part.shape[0] = static_cast<uint64_t>(count);
+  part.elements = part.shape[0] * part.row_elements();
+  part.bytes = matrix.bytes.subspan(static_cast<size_t>(first) * matrix.row_bytes(),
+                                    part.shape[0] * matrix.row_bytes());
+  return part;
+}
+
 }  // namespace
 
-SelfAttention::SelfAttention(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& c,
-                             int64_t layer, Precision precision, const Options& options)
+SelfAttention::SelfAttention(const Build& build, const DecoderConfig& c, int64_t layer,
+                             const Options& options)
     : layer_(layer) {
   const int64_t q = c.q_heads * c.head_dim, kv = c.kv_heads * c.head_dim;
   auto name = [&](std::string_view part) { return layer_tensor(layer, part); };
-  if (checkpoint.find(name("self_attn.qkv_proj.weight"))) {  // Phi-3: the same rows in one tensor
-    const weights::Tensor* whole[] = {
-        &checkpoint.tensor(name("self_attn.qkv_proj.weight"), {q + 2 * kv, c.hidden})};
-    qkv_ = Linear(context, checkpoint, whole, precision, false,
-                  biases(checkpoint, {{name("self_attn.qkv_proj"), q + 2 * kv}}));
+  std::vector<const weights::Tensor*> parts;
+  std::vector<float> bias;
+  if (build.checkpoint.find(name("self_attn.qkv_proj.weight"))) {  // Phi-3: the same rows in one tensor
+    parts = {&build.matrix(name("self_attn.qkv_proj.weight"), q + 2 * kv, c.hidden)};
+    bias = biases(build.checkpoint, {{name("self_attn.qkv_proj"), q + 2 * kv}});
   } else {
-    const weights::Tensor* parts[] = {&checkpoint.tensor(name("self_attn.q_proj.weight"), {q, c.hidden}),
-                                      &checkpoint.tensor(name("self_attn.k_proj.weight"), {kv, c.hidden}),
-                                      &checkpoint.tensor(name("self_attn.v_proj.weight"), {kv, c.hidden})};
-    qkv_ = Linear(context, checkpoint, parts, precision, false,
-                  biases(checkpoint, {{name("self_attn.q_proj"), q},
-                                      {name("self_attn.k_proj"), kv},
-                                      {name("self_attn.v_proj"), kv}}));
+    parts = {&build.matrix(name("self_attn.q_proj.weight"), q, c.hidden),
+             &build.matrix(name("self_attn.k_proj.weight"), kv, c.hidden),
+             &build.matrix(name("self_attn.v_proj.weight"), kv, c.hidden)};
+    bias = biases(
+        build.checkpoint,
+        {{name("self_attn.q_proj"), q}, {name("self_attn.k_proj"), kv}, {name("self_attn.v_proj"), kv}});
   }
-  const weights::Tensor* output[] = {&checkpoint.tensor(name("self_attn.o_proj.weight"), {c.hidden, q})};
-  output_ = Linear(context, checkpoint, output, precision, options.adds,
-                   biases(checkpoint, {{name("self_attn.o_proj"), c.hidden}}));
+  qkv_ = Linear(build, {.matrices = parts, .bias = bias});
+  parts = {&build.matrix(name("self_attn.o_proj.weight"), c.hidden, q)};
+  bias = biases(build.checkpoint, {{name("self_attn.o_proj"), c.hidden}});
+  output_ = Linear(build, {.matrices = parts, .bias = bias, .adds = options.adds});
   kernels::QkRopeCacheSpec rotate;
-  rotate.dtype = ir::f32, rotate.kv_dtype = ir::f32;
+  rotate.dtype = rotate.kv_dtype = build.compute.dtype;
   rotate.q_heads = c.q_heads, rotate.kv_heads = c.kv_heads, rotate.head_dim = c.head_dim,
   rotate.rotary_dim = c.rope.rotary_dim;
   rotate.style = c.rope_style, rotate.norm = c.qk_norm, rotate.epsilon = c.epsilon;
   if (c.qk_norm) {
-    q_norm_ = norm_weight(context, checkpoint, name("self_attn.q_norm.weight"), c.head_dim, options.add_one);
-    k_norm_ = norm_weight(context, checkpoint, name("self_attn.k_norm.weight"), c.head_dim, options.add_one);
+    q_norm_ = norm_weight(build, name("self_attn.q_norm.weight"), c.head_dim, options.add_one);
+    k_norm_ = norm_weight(build, name("self_attn.k_norm.weight"), c.head_dim, options.add_one);
   }
-  rotate_ = std::make_unique<kernels::QkRopeCache>(context, rotate);
-  kernels::X86AttentionSpec attention;
-  attention.q_heads = c.q_heads, attention.kv_heads = c.kv_heads, attention.head_dim = c.head_dim,
-  attention.block_size = 32;
-  attention.window = options.global ? 0 : c.window, attention.scale = c.attention_scale,
-  attention.softcap = c.softcap;
-  attention_ = std::make_unique<kernels::X86Attention>(context, attention);
+  rotate_ = std::make_unique<kernels::QkRopeCache>(build.context, rotate);
+  attention_ = std::make_unique<PagedAttention>(build, c, options.global);
 }
 
 void SelfAttention::operator()(StepData& step, RopeTable& rope, KvCache& cache, runtime::DevicePointer h,
@@ -175,64 +146,76 @@ void SelfAttention::operator()(StepData& step, RopeTable& rope, KvCache& cache, 
 
   kernels::QkRopeCache::Arguments r;
   r.qkv = qkv, r.q_weight = q_norm_, r.k_weight = k_norm_;
-  r.positions = step.positions.at_least(0), r.slots = step.slots.at_least(0);
+  r.positions = step.positions, r.slots = step.slots;
   r.table = rope.table(), r.table_rows = rope.rows();
   r.k_cache = k, r.v_cache = v, r.tokens = step.tokens;
   (*rotate_)(step.stream, r);
 
-  kernels::X86Attention::Arguments a;
-  a.q = qkv, a.q_stride = qkv_.n(), a.k = k, a.v = v,
-  a.out = step.attended.at_least(step.tokens * qkv_.n() * 4);
-  a.first_queries = step.first_tokens.at_least(0), a.lengths = step.lengths.at_least(0),
-  a.block_table = step.block_table.at_least(0);
-  a.several = step.several.at_least(0), a.single = step.single.at_least(0);
-  a.several_count = step.several_count, a.single_count = step.single_count;
-  a.tokens = step.tokens, a.sequences = step.sequences, a.table_width = step.table_width;
-  (*attention_)(step.stream, a);
-  output_(step.stream, a.out, out, step.tokens, step.records);
+  auto attended = step.room(step.attended, qkv_.n());
+  (*attention_)(step, qkv, qkv_.n(), k, v, attended);
+  output_(step.stream, attended, out, step.tokens, step.records);
 }
 
-FeedForward::FeedForward(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& c,
-                         int64_t layer, Precision precision, bool adds) {
+FeedForward::FeedForward(const Build& build, const DecoderConfig& c, int64_t layer, bool adds) {
   auto name = [&](std::string_view part) { return layer_tensor(layer, part); };
   const auto gate = name("mlp.gate_proj"), up = name("mlp.up_proj"), fused = name("mlp.gate_up_proj");
-  if (!checkpoint.find(gate + ".weight") && checkpoint.find(fused + ".weight")) {  // Phi-3: the same rows
-    const weights::Tensor* whole[] = {&checkpoint.tensor(fused + ".weight", {2 * c.intermediate, c.hidden})};
-    gate_up_ = Linear(context, checkpoint, whole, precision, false,
-                      biases(checkpoint, {{fused, 2 * c.intermediate}}));
+  std::vector<const weights::Tensor*> parts;
+  std::vector<float> bias;
+  if (!build.checkpoint.find(gate + ".weight") && build.checkpoint.find(fused + ".weight")) {
+    // Phi-3: the same rows in one tensor.
+    const auto& whole = build.matrix(fused + ".weight", 2 * c.intermediate, c.hidden);
+    halves_ = std::make_unique<weights::Tensor[]>(2);
+    for (int64_t i = 0; i < 2; ++i)
+      halves_[static_cast<size_t>(i)] = rows_of(whole, i * c.intermediate, c.intermediate);
+    parts = {&halves_[0], &halves_[1]};
+    bias = biases(build.checkpoint, {{fused, 2 * c.intermediate}});
   } else {
-    const weights::Tensor* both[] = {&checkpoint.tensor(gate + ".weight", {c.intermediate, c.hidden}),
-                                     &checkpoint.tensor(up + ".weight", {c.intermediate, c.hidden})};
-    gate_up_ = Linear(context, checkpoint, both, precision, false,
-                      biases(checkpoint, {{gate, c.intermediate}, {up, c.intermediate}}));
+    parts = {&build.matrix(gate + ".weight", c.intermediate, c.hidden),
+             &build.matrix(up + ".weight", c.intermediate, c.hidden)};
+    bias = biases(build.checkpoint, {{gate, c.intermediate}, {up, c.intermediate}});
   }
-  const weights::Tensor* down[] = {
-      &checkpoint.tensor(name("mlp.down_proj.weight"), {c.hidden, c.intermediate})};
-  down_ = Linear(context, checkpoint, down, precision, adds,
-                 biases(checkpoint, {{name("mlp.down_proj"), c.hidden}}));
+  gate_up_ = Linear(build, {.matrices = parts, .bias = bias, .gated = build.compute.gpu ? c.activation : ""});
+  parts = {&build.matrix(name("mlp.down_proj.weight"), c.hidden, c.intermediate)};
+  bias = biases(build.checkpoint, {{name("mlp.down_proj"), c.hidden}});
+  down_ = Linear(build, {.matrices = parts, .bias = bias, .adds = adds});
+  if (build.compute.gpu) return;
   kernels::ActivationSpec spec;
   spec.dtype = ir::f32, spec.width = c.intermediate, spec.function = c.activation, spec.form = "packed";
-  activation_ = std::make_unique<kernels::ActivationKernel>(context, spec);
+  activation_ = std::make_unique<kernels::ActivationKernel>(build.context, spec);
 }
 
 void FeedForward::operator()(StepData& step, runtime::DevicePointer h, runtime::DevicePointer out) {
-  auto gate_up = step.room(step.gate_up, gate_up_.n()), product = step.room(step.product, gate_up_.n() / 2);
-  gate_up_(step.stream, h, gate_up, step.tokens, step.records);
-  (*activation_)(step.stream, gate_up, product, step.tokens);
+  auto product = step.room(step.product, activation_ ? gate_up_.n() / 2 : gate_up_.n());
+  if (activation_) {
+    auto gate_up = step.room(step.gate_up, gate_up_.n());
+    gate_up_(step.stream, h, gate_up, step.tokens, step.records);
+    (*activation_)(step.stream, gate_up, product, step.tokens);
+  } else {
+    gate_up_(step.stream, h, product, step.tokens, step.records);
+  }
   down_(step.stream, product, out, step.tokens, step.records);
 }
 
-OutputHead::OutputHead(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& c,
-                       const DecoderOptions& options, bool add_one)
-    : config_(c),
-      norm_weight_(norm_weight(context, checkpoint, "model.norm.weight", c.hidden, add_one)),
-      norm_(context, {.dtype = ir::f32, .hidden = c.hidden, .epsilon = c.epsilon}),
-      chosen_(context) {
-  if (!options.head) return;
-  const bool own = !c.tied && checkpoint.find("lm_head.weight");
+OutputHead::Rows::Rows(const Build& build, const DecoderConfig& c, bool add_one, ir::Type out)
+    : choose(build.context, {.dtype = build.compute.dtype, .out_dtype = out, .hidden = c.hidden}),
+      norm(build.context, {.dtype = out, .hidden = c.hidden, .epsilon = c.epsilon}) {
+  auto values = floats(build.checkpoint, "model.norm.weight", {c.hidden});
+  if (add_one)
+    for (float& v : values) v += 1;
+  weight = upload(build.context, values, out);
+}
+
+OutputHead::OutputHead(const Build& build, const DecoderConfig& c, bool add_one,
+                       const TokenEmbedding& embedding)
+    : config_(c), rows_(build, c, add_one, build.compute.dtype) {
+  if (build.compute.dtype != ir::f32) hidden_ = std::make_unique<Rows>(build, c, add_one, ir::f32);
+  if (!build.head) return;
+  const bool own = !c.tied && build.checkpoint.find("lm_head.weight");
   const weights::Tensor* parts[] = {
-      &checkpoint.tensor(own ? "lm_head.weight" : "model.embed_tokens.weight", {c.vocab, c.hidden})};
-  projection_.emplace(context, checkpoint, parts, options.precision);
+      &build.matrix(own ? "lm_head.weight" : "model.embed_tokens.weight", c.vocab, c.hidden)};
+  projection_.emplace(
+      build,
+      LinearParts{.matrices = parts, .f32_out = true, .shared = own ? nullptr : embedding.device_table()});
   if (c.final_softcap == 0) return;
   // Elementwise, so rows may be cut into equal pieces of a handy length.
   for (cap_width_ = std::min<int64_t>(c.vocab, 4096); c.vocab % cap_width_; --cap_width_) {
@@ -240,23 +223,27 @@ OutputHead::OutputHead(runtime::Context& context, const Checkpoint& checkpoint, 
   kernels::ActivationSpec spec;
   spec.dtype = ir::f32, spec.width = cap_width_, spec.function = "tanh", spec.form = "plain",
   spec.cap = c.final_softcap;
-  cap_ = std::make_unique<kernels::ActivationKernel>(context, spec);
+  cap_ = std::make_unique<kernels::ActivationKernel>(build.context, spec);
 }
 
-void OutputHead::operator()(StepData& data, const Step& step, runtime::DevicePointer x,
-                            runtime::DevicePointer out) {
-  const int64_t bytes = config_.hidden * 4;
-  const bool hidden = step.output == StepOutput::kHidden;
-  if (!hidden && !projection_) fail("this model was loaded without its output head, which logits need");
-  auto count = static_cast<int64_t>(step.logit_rows.size());
-  auto chosen = hidden ? out : chosen_.at_least(count * bytes);
-  for (int64_t i = 0; i < count; ++i)
-    data.stream.copy(chosen + i * bytes, x + step.logit_rows[static_cast<size_t>(i)] * bytes,
-                     static_cast<size_t>(bytes));
-  norm_(data.stream, chosen, norm_weight_, chosen, count);
-  if (hidden) return;
-  (*projection_)(data.stream, chosen, out, count, data.records);
-  if (cap_) (*cap_)(data.stream, out, out, count*(config_.vocab / cap_width_));
+void OutputHead::operator()(StepData& step, runtime::DevicePointer x, runtime::DevicePointer out) {
+  const int64_t count = step.logit_count;
+  if (step.output == StepOutput::kHidden) {
+    auto& rows = hidden_ ? *hidden_ : rows_;
+    rows.choose(step.stream, step.logit_rows, x, out, count, step.tokens);
+    rows.norm(step.stream, out, rows.weight, out, count);
+    return;
+  }
+  if (!projection_) fail("this model was loaded without its output head, which logits need");
+  auto chosen = step.chosen.at_least(count * config_.hidden * step.compute.bytes());
+  auto from = x;
+  if (count != step.tokens) {
+    rows_.choose(step.stream, step.logit_rows, x, chosen, count, step.tokens);
+    from = chosen;
+  }
+  rows_.norm(step.stream, from, rows_.weight, chosen, count);
+  (*projection_)(step.stream, chosen, out, count, step.records);
+  if (cap_) (*cap_)(step.stream, out, out, count*(config_.vocab / cap_width_));
 }
 
 }  // namespace rose::models

@@ -15,52 +15,56 @@
 
 #include "models/decoder_config.h"
 #include "models/decoder_parts.h"
+#include "models/step_graphs.h"
 
 namespace rose::models {
 namespace {
 
 class Gemma : public Decoder {
  public:
-  Gemma(runtime::Context& context, const Checkpoint& checkpoint, DecoderConfig config,
-        const DecoderOptions& options)
+  Gemma(const Build& build, DecoderConfig config)
       : Decoder(std::move(config)),
-        embed_(checkpoint, config_, static_cast<float>(std::sqrt(static_cast<double>(config_.hidden)))),
-        global_rope_(context, config_),
-        local_rope_(context, local(config_)),
-        norm_(context, {.dtype = ir::f32, .hidden = config_.hidden, .epsilon = config_.epsilon}),
-        add_and_norm_(
-            context,
-            {.dtype = ir::f32, .hidden = config_.hidden, .epsilon = config_.epsilon, .residual = true}),
-        head_(context, checkpoint, config_, options, !checkpoint.is_gguf()),
-        data_(context, config_),
-        part_(context) {
-    const bool one = !checkpoint.is_gguf();
+        embed_(build, config_, std::sqrt(static_cast<double>(config_.hidden))),
+        global_rope_(build.context, config_),
+        local_rope_(build.context, local(config_)),
+        norm_(build.context, norm_spec(build, config_, false)),
+        add_and_norm_(build.context, norm_spec(build, config_, true)),
+        head_(build, config_, !build.checkpoint.is_gguf(), embed_),
+        data_(build.context, config_) {
+    const bool one = !build.checkpoint.is_gguf();
     for (int64_t i = 0; i < config_.layers; ++i) {
       auto weight = [&](std::string_view name) {
-        return norm_weight(context, checkpoint, layer_tensor(i, name), config_.hidden, one);
+        return norm_weight(build, layer_tensor(i, name), config_.hidden, one);
       };
       layers_.push_back(
           {weight("input_layernorm.weight"), weight("post_attention_layernorm.weight"),
            weight("pre_feedforward_layernorm.weight"), weight("post_feedforward_layernorm.weight"),
-           SelfAttention(context, checkpoint, config_, i, options.precision,
-                         {.adds = false, .global = config_.is_global(i), .add_one = one}),
-           FeedForward(context, checkpoint, config_, i, options.precision, false), config_.is_global(i)});
+           SelfAttention(build, config_, i, {.adds = false, .global = config_.is_global(i), .add_one = one}),
+           FeedForward(build, config_, i, false), config_.is_global(i)});
     }
   }
 
   int64_t weight_bytes() const override {
-    int64_t bytes = head_.bytes();
+    int64_t bytes = head_.bytes() + embed_.bytes();
     for (const auto& layer : layers_) bytes += layer.attention.bytes() + layer.feed_forward.bytes();
     return bytes;
   }
 
   void forward(const Step& step, KvCache& cache, runtime::DevicePointer out) override {
     global_rope_.prepare(step), local_rope_.prepare(step);
-    data_.load(step, layers_[0].attention.kernel(), step.positions);
+    auto tiles = layers_[0].attention.kernel().tiles(step);
+    data_.load(step, step.positions, tiles.several, tiles.single);
+    const uint64_t addresses[] = {global_rope_.table().address, local_rope_.table().address,
+                                  cache.k[0].pointer().address, out.address};
+    graphs_.run(data_, addresses, [&] { launch(cache, out); });
+  }
+
+ private:
+  void launch(KvCache& cache, runtime::DevicePointer out) {
     auto& stream = data_.stream;
     auto x = data_.room(data_.x, config_.hidden), h = data_.room(data_.h, config_.hidden),
-         part = data_.room(part_, config_.hidden);
-    embed_(stream, step.tokens, x);
+         part = data_.room(data_.part, config_.hidden);
+    embed_(data_, x);
     norm_(stream, x, layers_[0].before_attention, h, data_.tokens);
     for (size_t i = 0; i < layers_.size(); ++i) {
       auto& layer = layers_[i];
@@ -73,10 +77,15 @@ class Gemma : public Decoder {
       add_and_norm_(stream, part, x, layers_[std::min(i + 1, layers_.size() - 1)].before_attention, h,
                     data_.tokens);
     }
-    head_(data_, step, x, out);
+    head_(data_, x, out);
   }
 
- private:
+  static kernels::RmsNormSpec norm_spec(const Build& build, const DecoderConfig& config, bool residual) {
+    return {.dtype = build.compute.dtype,
+            .hidden = config.hidden,
+            .epsilon = config.epsilon,
+            .residual = residual};
+  }
   static DecoderConfig local(DecoderConfig config) {
     if (config.local_rope_base == 0) return config;
     config.rope.base = config.local_rope_base, config.rope.scaling = kernels::RopeScaling::kNone;
@@ -96,7 +105,7 @@ class Gemma : public Decoder {
   std::vector<Layer> layers_;
   OutputHead head_;
   StepData data_;
-  Workspace part_;
+  StepGraphs graphs_;
 };
 
 // What older files of Gemma leave out.
@@ -129,9 +138,8 @@ double cap(const Checkpoint& checkpoint, const char* key, double published) {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_gemma(runtime::Context& context, const Checkpoint& checkpoint,
-                                    DecoderConfig config, const DecoderOptions& options) {
-  return std::make_unique<Gemma>(context, checkpoint, std::move(config), options);
+std::unique_ptr<Decoder> make_gemma(const Build& build, DecoderConfig config) {
+  return std::make_unique<Gemma>(build, std::move(config));
 }
 
 DecoderConfig configure_gemma2(const Checkpoint& checkpoint) {

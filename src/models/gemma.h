@@ -8,7 +8,6 @@ namespace rose::models {
 DecoderConfig configure_gemma2(const Checkpoint& checkpoint);
 DecoderConfig configure_gemma3(const Checkpoint& checkpoint);
 
-std::unique_ptr<Decoder> make_gemma(runtime::Context& context, const Checkpoint& checkpoint,
-                                    DecoderConfig config, const DecoderOptions& options);
+std::unique_ptr<Decoder> make_gemma(const Build& build, DecoderConfig config);
 
 }  // namespace rose::models

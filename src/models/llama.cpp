@@ -12,51 +12,56 @@
 
 #include "models/decoder_config.h"
 #include "models/decoder_parts.h"
+#include "models/step_graphs.h"
 
 namespace rose::models {
 namespace {
 
 class Llama : public Decoder {
  public:
-  Llama(runtime::Context& context, const Checkpoint& checkpoint, DecoderConfig config,
-        const DecoderOptions& options)
+  Llama(const Build& build, DecoderConfig config)
       : Decoder(std::move(config)),
-        embed_(checkpoint, config_, 1),
-        rope_(context, config_),
-        norm_(context, {.dtype = ir::f32, .hidden = config_.hidden, .epsilon = config_.epsilon}),
-        head_(context, checkpoint, config_, options, false),
-        data_(context, config_) {
+        embed_(build, config_, 1),
+        rope_(build.context, config_),
+        norm_(build.context,
+              {.dtype = build.compute.dtype, .hidden = config_.hidden, .epsilon = config_.epsilon}),
+        head_(build, config_, false, embed_),
+        data_(build.context, config_) {
     for (int64_t i = 0; i < config_.layers; ++i)
       layers_.push_back(
-          {norm_weight(context, checkpoint, layer_tensor(i, "input_layernorm.weight"), config_.hidden, false),
-           norm_weight(context, checkpoint, layer_tensor(i, "post_attention_layernorm.weight"),
-                       config_.hidden, false),
-           SelfAttention(context, checkpoint, config_, i, options.precision,
-                         {.global = config_.is_global(i)}),
-           FeedForward(context, checkpoint, config_, i, options.precision, true)});
+          {norm_weight(build, layer_tensor(i, "input_layernorm.weight"), config_.hidden, false),
+           norm_weight(build, layer_tensor(i, "post_attention_layernorm.weight"), config_.hidden, false),
+           SelfAttention(build, config_, i, {.global = config_.is_global(i)}),
+           FeedForward(build, config_, i, true)});
   }
 
   int64_t weight_bytes() const override {
-    int64_t bytes = head_.bytes();
+    int64_t bytes = head_.bytes() + embed_.bytes();
     for (const auto& layer : layers_) bytes += layer.attention.bytes() + layer.feed_forward.bytes();
     return bytes;
   }
 
   void forward(const Step& step, KvCache& cache, runtime::DevicePointer out) override {
     rope_.prepare(step);
-    data_.load(step, layers_[0].attention.kernel(), rope_.places(step));
+    auto tiles = layers_[0].attention.kernel().tiles(step);
+    data_.load(step, rope_.places(step), tiles.several, tiles.single);
+    const uint64_t addresses[] = {rope_.table().address, cache.k[0].pointer().address, out.address};
+    graphs_.run(data_, addresses, [&] { launch(cache, out); });
+  }
+
+ private:
+  void launch(KvCache& cache, runtime::DevicePointer out) {
     auto x = data_.room(data_.x, config_.hidden), h = data_.room(data_.h, config_.hidden);
-    embed_(data_.stream, step.tokens, x);
+    embed_(data_, x);
     for (auto& layer : layers_) {
       norm_(data_.stream, x, layer.attention_norm, h, data_.tokens);
       layer.attention(data_, rope_, cache, h, x);
       norm_(data_.stream, x, layer.feed_forward_norm, h, data_.tokens);
       layer.feed_forward(data_, h, x);
     }
-    head_(data_, step, x, out);
+    head_(data_, x, out);
   }
 
- private:
   struct Layer {
     runtime::Buffer attention_norm, feed_forward_norm;
     SelfAttention attention;
@@ -69,13 +74,13 @@ class Llama : public Decoder {
   std::vector<Layer> layers_;
   OutputHead head_;
   StepData data_;
+  StepGraphs graphs_;
 };
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_llama(runtime::Context& context, const Checkpoint& checkpoint,
-                                    DecoderConfig config, const DecoderOptions& options) {
-  return std::make_unique<Llama>(context, checkpoint, std::move(config), options);
+std::unique_ptr<Decoder> make_llama(const Build& build, DecoderConfig config) {
+  return std::make_unique<Llama>(build, std::move(config));
 }
 
 DecoderConfig configure_llama(const Checkpoint& checkpoint) {

@@ -11,7 +11,6 @@ DecoderConfig configure_mistral(const Checkpoint& checkpoint);
 DecoderConfig configure_qwen2(const Checkpoint& checkpoint);
 DecoderConfig configure_qwen3(const Checkpoint& checkpoint);
 
-std::unique_ptr<Decoder> make_llama(runtime::Context& context, const Checkpoint& checkpoint,
-                                    DecoderConfig config, const DecoderOptions& options);
+std::unique_ptr<Decoder> make_llama(const Build& build, DecoderConfig config);
 
 }  // namespace rose::models

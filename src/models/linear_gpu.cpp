@@ -1,0 +1,74 @@
+// Linear layers on GPUs: weights as rows of the activations' type, whatever the file holds.
+#include <optional>
+
+#include "kernels/gemm/gemm.h"
+#include "models/linear.h"
+#include "models/weight_loader.h"
+
+namespace rose::models {
+namespace {
+
+constexpr int64_t kGatedGroup = 8;  // rows of gate and up in turn; see kernels::gated_row
+
+class GpuLinear : public LinearKernel {
+ public:
+  GpuLinear(const Build& build, const LinearParts& parts) : weights_(parts.shared) {
+    kernels::GemmSpec spec;
+    spec.dtype = build.compute.dtype, spec.out_dtype = parts.f32_out ? ir::f32 : build.compute.dtype;
+    spec.k = static_cast<int64_t>(parts.matrices[0]->row_elements()), spec.n = 0;
+    for (auto* t : parts.matrices) spec.n += static_cast<int64_t>(t->shape[0]);
+    spec.bias = !parts.bias.empty(), spec.residual = parts.adds, spec.pdl = true;
+    spec.gated = !parts.gated.empty();
+    if (spec.gated) spec.activation = parts.gated;
+    gemm_ = std::make_unique<kernels::Gemm>(build.context, spec);
+    if (!weights_) weights_ = upload_rows(build, parts.matrices, spec.gated ? kGatedGroup : 0), owns_ = true;
+    if (!spec.bias) return;
+    std::vector<float> bias(parts.bias.begin(), parts.bias.end());
+    if (spec.gated)
+      for (int64_t i = 0, half = spec.n / 2; i < spec.n; ++i)
+        bias[static_cast<size_t>(kernels::gated_row(i % half, i >= half))] =
+            parts.bias[static_cast<size_t>(i)];
+    bias_ = upload(build.context, bias);
+  }
+
+  void run(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer out, int64_t rows,
+           Workspace& workspace) const override {
+    if (rows == 0) return;
+    kernels::Gemm::Operands o;
+    o.a = a, o.weights = *weights_, o.out = out, o.bias = bias_;
+    if (gemm_->spec().residual) o.residual = out;
+    if (int64_t bytes = gemm_->workspace_bytes(rows)) o.workspace = workspace.at_least(bytes);
+    (*gemm_)(stream, o, rows);
+  }
+
+  int64_t n() const override { return gemm_->spec().out_columns(); }
+  int64_t bytes() const override { return owns_ ? static_cast<int64_t>(weights_->bytes()) : 0; }
+
+ private:
+  std::unique_ptr<kernels::Gemm> gemm_;
+  SharedBuffer weights_;
+  bool owns_ = false;
+  runtime::Buffer bias_;
+};
+
+}  // namespace
+
+SharedBuffer upload_rows(const Build& build, std::span<const weights::Tensor* const> matrices,
+                         int64_t group) {
+  size_t elements = 0;
+  for (auto* t : matrices) elements += t->elements;
+  const auto bytes = elements * static_cast<size_t>(build.compute.bytes());
+  auto device = std::make_shared<runtime::Buffer>(build.context.device().allocate_dedicated(bytes));
+  std::optional<WeightLoader> own;
+  if (!build.loader) own.emplace(build.context, build.checkpoint);
+  auto& loader = own ? *own : *build.loader;
+  loader.copy(matrices, *device, build.compute.dtype, group);
+  if (own) own->finish();
+  return device;
+}
+
+std::unique_ptr<LinearKernel> make_linear_gpu(const Build& build, const LinearParts& parts) {
+  return std::make_unique<GpuLinear>(build, parts);
+}
+
+}  // namespace rose::models
