@@ -1,5 +1,7 @@
 #include "decoder_runner.h"
 
+#include <cstdlib>
+
 #include "runtime/compile.h"
 
 namespace rose::models {
@@ -7,7 +9,8 @@ namespace rose::models {
 runtime::Context& model_context() {
   static const std::unique_ptr<runtime::Context> made = [] {
     runtime::ContextOptions options;
-    options.device = "x86";
+    const char* device = std::getenv("ROSE_TEST_DEVICE");
+    options.device = device ? device : "x86";
     options.cache.disk = false;
     options.log = runtime::log_to_stderr(runtime::LogLevel::kWarning);
     return runtime::open_context(std::move(options));
@@ -16,9 +19,12 @@ runtime::Context& model_context() {
 }
 
 Runner::Runner(Decoder& decoder, int64_t blocks)
-    : decoder_(decoder), cache_(model_context(), decoder.config(), blocks, 32) {}
+    : decoder_(decoder),
+      cache_(model_context(), decoder.config(), blocks, test_compute().block_size),
+      logits_(model_context()) {}
 
 std::vector<std::vector<float>> Runner::feed(const std::vector<Piece>& pieces, StepOutput output) {
+  const int64_t size = test_compute().block_size;
   Step step;
   step.first_tokens = {0}, step.table_width = kWidth, step.output = output;
   for (const auto& piece : pieces) {
@@ -27,7 +33,7 @@ std::vector<std::vector<float>> Runner::feed(const std::vector<Piece>& pieces, S
       int64_t at = known_[piece.sequence]++;
       step.logit_rows.push_back(static_cast<int32_t>(step.tokens.size()));
       step.tokens.push_back(token), step.positions.push_back(static_cast<int32_t>(at));
-      step.slots.push_back(block(piece.sequence, at / 32) * 32 + at % 32);
+      step.slots.push_back(block(piece.sequence, at / size) * size + at % size);
     }
     step.first_tokens.push_back(static_cast<int32_t>(step.tokens.size()));
     step.lengths.push_back(static_cast<int32_t>(known_[piece.sequence]));
@@ -38,7 +44,7 @@ std::vector<std::vector<float>> Runner::feed(const std::vector<Piece>& pieces, S
   const auto width =
       static_cast<size_t>(output == StepOutput::kLogits ? decoder_.config().vocab : decoder_.config().hidden);
   std::vector<float> all(step.tokens.size() * width);
-  auto logits = model_context().device().allocate(all.size() * 4);
+  auto logits = logits_.at_least(std::max<int64_t>(static_cast<int64_t>(all.size() * 4), 1 << 20));
   decoder_.forward(step, cache_, logits);
   model_context().stream().download(all.data(), logits, all.size() * 4);
   model_context().stream().synchronize();

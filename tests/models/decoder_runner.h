@@ -7,8 +7,13 @@
 
 namespace rose::models {
 
-// An x86 context without a cache on disk; one for all tests of the program.
+// A context without a cache on disk, of the device that ROSE_TEST_DEVICE names (x86 when unset); one for all
+// tests of the program.
 runtime::Context& model_context();
+inline const Compute& test_compute() {
+  static const Compute compute = compute_on(model_context().properties());
+  return compute;
+}
 
 class Runner {
  public:
@@ -32,6 +37,7 @@ class Runner {
 
   Decoder& decoder_;
   KvCache cache_;
+  Workspace logits_;  // the same for all steps, so that graphs are replayed
   std::vector<int64_t> known_;
 };
 
