@@ -124,7 +124,8 @@ void GenerationEngine::admit() {
 }
 
 bool GenerationEngine::find_room(Sequence& s) {
-  const int64_t need = blocks_for(s.result.prompt_tokens + s.budget, compute_.block_size), reuse = reusable(s);
+  const int64_t need = blocks_for(s.result.prompt_tokens + s.budget, compute_.block_size),
+                reuse = reusable(s);
   const auto kept = static_cast<std::ptrdiff_t>(reuse / compute_.block_size);
   std::vector<int32_t> blocks(kept_blocks_.begin(), kept_blocks_.begin() + kept);
   pool_.give_back({kept_blocks_.begin() + kept, kept_blocks_.end()});

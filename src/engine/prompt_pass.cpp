@@ -11,12 +11,11 @@
 namespace rose::engine {
 namespace {
 
-constexpr int64_t kBlockSize = 32;                   // tokens of a block of the cache
 constexpr int64_t kGroupTokens = 2048;               // of texts that share steps, unless one has more
 constexpr int64_t kChunk = 512;                      // tokens of one text in a step
 constexpr int64_t kOutputBytes = int64_t{64} << 20;  // of one step's rows
 
-int64_t blocks_for(int64_t tokens) { return (tokens + kBlockSize - 1) / kBlockSize; }
+int64_t blocks_for(int64_t tokens, int64_t block_size) { return (tokens + block_size - 1) / block_size; }
 int64_t length(const std::vector<int32_t>& text) { return static_cast<int64_t>(text.size()); }
 
 }  // namespace
@@ -39,6 +38,7 @@ void PromptPass::run(std::span<const std::vector<int32_t>> texts, models::StepOu
 void PromptPass::run_group(std::span<const std::vector<int32_t>> texts, size_t first,
                            models::StepOutput output, Rows rows, const Visit& visit) {
   const auto& config = decoder_.config();
+  const int64_t block_size = models::compute_on(context_.properties()).block_size;
   const int64_t width = output == models::StepOutput::kLogits ? config.vocab : config.hidden;
   // All rows of a chunk are kept at once; its size depends on the model alone.
   const int64_t most_rows = std::clamp<int64_t>(kOutputBytes / (width * 4), 2, kChunk);
@@ -46,12 +46,12 @@ void PromptPass::run_group(std::span<const std::vector<int32_t>> texts, size_t f
   std::vector<int64_t> first_block(1, 0), done(texts.size(), 0);
   int64_t widest = 0;
   for (const auto& text : texts) {
-    first_block.push_back(first_block.back() + blocks_for(length(text)));
-    widest = std::max(widest, blocks_for(length(text)));
+    first_block.push_back(first_block.back() + blocks_for(length(text), block_size));
+    widest = std::max(widest, blocks_for(length(text), block_size));
   }
   if (!cache_ || cache_->blocks < first_block.back()) {
     cache_.reset();
-    cache_.emplace(context_, config, first_block.back(), kBlockSize);
+    cache_.emplace(context_, config, first_block.back(), block_size);
   }
   while (true) {
     models::Step step;
@@ -67,7 +67,7 @@ void PromptPass::run_group(std::span<const std::vector<int32_t>> texts, size_t f
         }
         step.tokens.push_back(texts[t][static_cast<size_t>(i)]);
         step.positions.push_back(static_cast<int32_t>(i));
-        step.slots.push_back(first_block[t] * kBlockSize + i);
+        step.slots.push_back(first_block[t] * block_size + i);
       }
       done[t] = end;
       step.first_tokens.push_back(static_cast<int32_t>(step.tokens.size()));
