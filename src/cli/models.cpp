@@ -36,9 +36,10 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
   command.add_option("--threads", options.threads, "Threads of the x86 device; 0: all processors")
       ->capture_default_str();
   command
-      .add_option("--dtype", options.dtype,
-                  "auto: on x86 quantised weights meet 8-bit activations, on GPUs all is bf16; f32: everything\n"
-                  "in f32 (x86 alone); bf16: weights and activations of matrix products are rounded to bf16")
+      .add_option(
+          "--dtype", options.dtype,
+          "auto: on x86 quantised weights meet 8-bit activations, on GPUs all is bf16; f32: everything\n"
+          "in f32 (x86 alone); bf16: weights and activations of matrix products are rounded to bf16")
       ->capture_default_str();
 }
 
