@@ -33,7 +33,8 @@ void roles(Block& block, const std::vector<RoleBody>& bodies, Location where) {
     int end = first + r.threads;
     IF (warpgroup < end / 128, ir::Role{r.name, first, r.threads, r.registers}, where) {
       if (r.registers) {
-        int before = std::min(65536 / block.threads() / 8 * 8, 255 / 8 * 8);
+        int blocks = std::max(builder().kernel.min_blocks, 1);
+        int before = std::min(65536 / blocks / block.threads() / 8 * 8, 255 / 8 * 8);
         op(r.registers < before ? "setmaxnreg.dec" : "setmaxnreg.inc", Type{}, {}, {r.registers}, where);
       }
       r.body(warpgroup - first / 128);
@@ -57,7 +58,7 @@ Pipeline::Pipeline(Block& block, Shape shape, Location where) : block_(block), s
   empty_ = block.shared(shape_.name + "_empty", u64, dsl::shape(shape_.stages), 8);
   ir::BarrierFact full, empty;
   full.name = shape_.name + ".full", full.bytes_per_phase = shape_.bytes, full.copies = shape_.copies;
-  full.arrive = {{shape_.producer_role, 1, 1}};
+  full.arrivals = shape_.producers, full.arrive = {{shape_.producer_role, shape_.producers, 1}};
   full.where = empty.where = line_of(where);
   empty.name = shape_.name + ".empty", empty.arrivals = shape_.consumers * shape_.cluster;
   empty.arrive = {{shape_.consumer_role, shape_.consumers, shape_.cluster}};
@@ -70,19 +71,23 @@ Val Pipeline::barrier_address(const Tensor& barriers, const Arg& stage) const {
 
 void Pipeline::init() {
   for (int s = 0; s < shape_.stages; ++s) {
-    op("mbarrier.init", Type{}, {address_of(full_(s)), 1});
+    op("mbarrier.init", Type{}, {address_of(full_(s)), shape_.producers});
     op("mbarrier.init", Type{}, {address_of(empty_(s)), shape_.consumers * shape_.cluster});
   }
 }
 
 Val Pipeline::acquire(const PipelineState& state, Location where) {
+  return acquire_part(state, shape_.bytes, where);
+}
+
+Val Pipeline::acquire_part(const PipelineState& state, int64_t bytes, Location where) {
   // Consumers have only read: their arrivals publish nothing, so waits and arrivals need no order across the
   // cluster. (Measured on an H200: arrivals with .release.cluster cost a memory barrier each and halved a
   // GEMM's speed.) The first turn finds the barrier in phase 0, whose predecessor (parity 1) counts as ended:
   // the wait passes.
   op("mbarrier.wait.parity", Type{}, {barrier_address(empty_, state.stage), state.phase ^ 1}, {}, where);
   Val full = barrier_address(full_, state.stage);
-  op("mbarrier.arrive.expect_tx", Type{}, {full, shape_.bytes}, {}, where);
+  op("mbarrier.arrive.expect_tx", Type{}, {full, bytes}, {}, where);
   return full;
 }
 
@@ -120,6 +125,16 @@ void tma_load(const Val& destination, const Val& map, std::initializer_list<Arg>
   operands.push_back(barrier.operand());
   if (blocks) operands.push_back(ir::constant(u16, int64_t{blocks}));
   builder().emit(ir::operation(row), Type{}, {}, std::move(operands), {}, line_of(where));
+}
+
+void tma_load_hint(const Val& destination, const Val& map, std::initializer_list<Arg> coordinates,
+                   const Val& barrier, const Val& policy, Location where) {
+  std::vector<ir::Operand> operands{destination.operand(), map.operand()};
+  for (const Arg& c : coordinates) operands.push_back(c.literal() ? c.as(s32) : c.operand());
+  operands.push_back(barrier.operand());
+  operands.push_back(policy.operand());
+  builder().emit(ir::operation(fmt::format("tma.load.{}d.hint", coordinates.size())), Type{}, {},
+                 std::move(operands), {}, line_of(where));
 }
 
 void tma_store(const Val& map, std::initializer_list<Arg> coordinates, const Val& source, Location where) {

@@ -43,6 +43,7 @@ class Pipeline {
     int stages = 2;
     int64_t bytes = 0;  // that arrive in one block's stage each turn, from all blocks of the cluster
     int consumers = 1;  // arrivals of one block that release a stage
+    int producers = 1;  // threads of the producer that each announce and load a part of a stage
     int cluster = 1;    // blocks whose consumers must release a stage before any producer refills it
     std::string producer_role, consumer_role;
     std::vector<ir::BarrierFact::Copy> copies;  // what makes up `bytes`, for the verifier
@@ -55,6 +56,8 @@ class Pipeline {
   // Producer (one thread): waits until the stage is free and announces its bytes. Returns the barrier for the
   // copies.
   Val acquire(const PipelineState& state, Location where = Location::current());
+  // The same for one of several producers, which announces its own part of the bytes.
+  Val acquire_part(const PipelineState& state, int64_t bytes, Location where = Location::current());
   // The barrier of a stage that was acquired already.
   Val full_barrier(const Arg& stage) const { return barrier_address(full_, stage); }
   // Consumers: waits until the stage's bytes are there.
@@ -81,6 +84,9 @@ Val address_of(const Tensor& shared);
 // mask.
 void tma_load(const Val& destination, const Val& map, std::initializer_list<Arg> coordinates,
               const Val& barrier, int blocks = 0, Location where = Location::current());
+// The same for this block alone, with an L2 policy (createpolicy).
+void tma_load_hint(const Val& destination, const Val& map, std::initializer_list<Arg> coordinates,
+                   const Val& barrier, const Val& policy, Location where = Location::current());
 void tma_store(const Val& map, std::initializer_list<Arg> coordinates, const Val& source,
                Location where = Location::current());
 

@@ -10,6 +10,8 @@
 
 namespace rose::kernels {
 
+struct GemmFewSpec;
+
 struct GemmSpec {
   ir::Type dtype = ir::bf16;        // of a, weights and residual: bf16 or f16
   ir::Type out_dtype = ir::bf16;    // dtype, or f32
@@ -79,11 +81,13 @@ class Gemm {
   void operator()(runtime::Stream& stream, const Operands& operands, int64_t m);
 
  private:
-  const runtime::Program& program_for(int64_t m);
+  GemmFewSpec few(size_t range) const;
+  const runtime::Program& program_of(size_t range);
 
   runtime::Context* context_;
   GemmSpec spec_;
-  std::array<const runtime::Program*, 8> programs_{};
+  runtime::Buffer counters_;                           // of tiles that blocks share; zero between launches
+  std::array<const runtime::Program*, 8> programs_{};  // one for each range of rows
 };
 
 // The definition in double precision. residual and bias may be null when the Spec has none.
