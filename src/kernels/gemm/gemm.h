@@ -57,6 +57,7 @@ class Gemm {
   // Throws KernelError for a Spec out of range, or a device that is not Hopper. Compiles nothing yet.
   Gemm(runtime::Context& context, const GemmSpec& spec);
 
+  static constexpr size_t kPrograms = 9;
   const GemmSpec& spec() const { return spec_; }
 
   // Compiles, or finds in the cache, all that products of up to `max_m` rows need. Otherwise the first launch
@@ -81,13 +82,14 @@ class Gemm {
   void operator()(runtime::Stream& stream, const Operands& operands, int64_t m);
 
  private:
-  GemmFewSpec few(size_t range) const;
-  const runtime::Program& program_of(size_t range);
+  size_t program_number(int64_t m) const;
+  GemmFewSpec few(size_t number) const;
+  const runtime::Program& program_of(size_t number);
 
   runtime::Context* context_;
   GemmSpec spec_;
-  runtime::Buffer counters_;                           // of tiles that blocks share; zero between launches
-  std::array<const runtime::Program*, 8> programs_{};  // one for each range of rows
+  runtime::Buffer counters_;  // of tiles that blocks share; zero between launches
+  std::array<const runtime::Program*, kPrograms> programs_{};  // for ranges of rows
 };
 
 // The definition in double precision. residual and bias may be null when the Spec has none.

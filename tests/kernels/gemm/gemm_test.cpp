@@ -56,15 +56,15 @@ TEST(Gemm, MatchesTheReferenceForAnyNumberOfRows) {
 
 TEST(Gemm, Epilogues) {
   if (!on_hopper()) GTEST_SKIP() << kNeedsHopper;
-  for (bool pdl : {false, true})
-    for (GemmSpec spec : gemm_epilogues()) {
-      spec.pdl = pdl;
-      for (int64_t m : {1, 5, 13, 40, 64, 100, 200, 300}) {
-        auto run = prepared(spec, m, static_cast<uint64_t>(m));
-        run.launch(m);
-        expect_gemm(spec, run.problem, m, fmt::format("{} m={}", spec_text(spec), m));
-      }
+  bool pdl = false;
+  for (GemmSpec spec : gemm_epilogues()) {
+    spec.pdl = pdl = !pdl;
+    for (int64_t m : {1, 5, 40, 100, 200, 300}) {
+      auto run = prepared(spec, m, static_cast<uint64_t>(m));
+      run.launch(m);
+      expect_gemm(spec, run.problem, m, fmt::format("{} m={}", spec_text(spec), m));
     }
+  }
 }
 
 TEST(Gemm, ARowsBitsDoNotDependOnTheOtherRowsUpTo64) {

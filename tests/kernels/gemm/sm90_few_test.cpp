@@ -100,20 +100,19 @@ void check(const GemmFewSpec& spec, int64_t m) {
 
 TEST(GemmFew, MatchesTheReferenceInAllCuts) {
   if (!on_hopper()) GTEST_SKIP() << kNeedsHopper;
-  for (int tokens : {8, 16, 32, 64, 128, 256})
-    for (int rows : {64, 128})
-      for (int steps : {1, 2}) {
-        GemmFewSpec spec;
-        spec.tokens = tokens, spec.rows = rows, spec.steps = steps, spec.resident = 1, spec.stages = 2;
-        spec.n = 264, spec.k = 584, spec.residual = tokens % 32 == 0;
-        for (int blocks : {1, 3, 7, 40}) {
-          spec.blocks = blocks;
-          check(spec, tokens);
-        }
-        spec.n = 512, spec.k = 512, spec.blocks = 4, spec.pdl = true;
-        spec.stages = std::min(4, gemm_few_stages(tokens, rows, steps, 1));
-        check(spec, tokens - 3);
-      }
+  for (auto [tokens, rows, steps] :
+       std::vector<std::array<int, 3>>{{8, 64, 1}, {16, 128, 1}, {64, 64, 2}, {128, 64, 1}, {256, 128, 1}}) {
+    GemmFewSpec spec;
+    spec.tokens = tokens, spec.rows = rows, spec.steps = steps, spec.resident = 1, spec.stages = 2;
+    spec.n = 264, spec.k = 584, spec.residual = tokens % 32 == 0;
+    for (int blocks : {1, 7, 40}) {
+      spec.blocks = blocks;
+      check(spec, tokens);
+    }
+    spec.n = 512, spec.k = 512, spec.blocks = 4, spec.pdl = true;
+    spec.stages = std::min(4, gemm_few_stages(tokens, rows, steps, 1));
+    check(spec, tokens - 3);
+  }
 }
 
 }  // namespace
