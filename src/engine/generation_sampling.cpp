@@ -24,7 +24,7 @@ void GenerationEngine::sample(const std::vector<Sequence*>& rows) {
   std::vector<kernels::SampleSettings> settings;
   std::vector<int32_t> counts;
   std::vector<float> bias;
-  bool logprobs = false;
+  bool logprobs = false, greedy = true;
   for (auto* s : rows) {
     const auto& o = s->request.sampling;
     kernels::SampleSettings row;
@@ -40,13 +40,14 @@ void GenerationEngine::sample(const std::vector<Sequence*>& rows) {
       bias.resize(bias.size() + static_cast<size_t>(vocab), 0);
       for (auto [token, value] : o.logit_bias) bias[bias.size() - static_cast<size_t>(vocab - token)] = value;
     }
-    logprobs |= s->request.logprobs;
+    logprobs |= s->request.logprobs, greedy &= o.temperature == 0;
     settings.push_back(row);
   }
   kernels::SampleSpec spec;
   spec.dtype = ir::f32, spec.vocab = vocab;
   spec.penalties = !counts.empty(), spec.bias = !bias.empty(), spec.logprob = logprobs;
-  auto& sampler = samplers_[spec.penalties + 2 * spec.bias + 4 * spec.logprob];
+  spec.greedy = greedy;  // gives temperature 0 the same tokens as the kernel for all settings
+  auto& sampler = samplers_[spec.penalties + 2 * spec.bias + 4 * spec.logprob + 8 * spec.greedy];
   if (!sampler) sampler = std::make_unique<kernels::Sample>(context_, spec);
 
   auto count = static_cast<int64_t>(rows.size());

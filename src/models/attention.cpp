@@ -21,7 +21,7 @@ PagedAttention::PagedAttention(const Build& build, const DecoderConfig& c, bool 
   kernels::AttentionSm90Spec prompt;
   prompt.dtype = compute.dtype, prompt.q_heads = c.q_heads, prompt.kv_heads = c.kv_heads,
   prompt.head_dim = c.head_dim, prompt.window = window, prompt.block_size = compute.block_size,
-  prompt.scale = c.attention_scale, prompt.softcap = c.softcap;
+  prompt.scale = c.attention_scale, prompt.softcap = c.softcap, prompt.pdl = true;
   prompt_ = std::make_unique<kernels::AttentionSm90>(context, prompt);
   kernels::DecodeAttentionSm90Spec single;
   single.dtype = compute.dtype, single.q_heads = c.q_heads, single.kv_heads = c.kv_heads,

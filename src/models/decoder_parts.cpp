@@ -52,6 +52,7 @@ TokenEmbedding::TokenEmbedding(const Build& build, const DecoderConfig& config, 
   device_table_ = upload_rows(build, std::span(&table_, 1));
   kernels::EmbeddingSpec spec;
   spec.dtype = spec.out_dtype = build.compute.dtype, spec.hidden = config.hidden, spec.scale = scale;
+  spec.pdl = true;
   lookup_ = std::make_unique<kernels::Embedding>(build.context, spec);
 }
 
@@ -129,6 +130,7 @@ SelfAttention::SelfAttention(const Build& build, const DecoderConfig& c, int64_t
   rotate.q_heads = c.q_heads, rotate.kv_heads = c.kv_heads, rotate.head_dim = c.head_dim,
   rotate.rotary_dim = c.rope.rotary_dim;
   rotate.style = c.rope_style, rotate.norm = c.qk_norm, rotate.epsilon = c.epsilon;
+  rotate.pdl = build.compute.gpu;
   if (c.qk_norm) {
     q_norm_ = norm_weight(build, name("self_attn.q_norm.weight"), c.head_dim, options.add_one);
     k_norm_ = norm_weight(build, name("self_attn.k_norm.weight"), c.head_dim, options.add_one);
@@ -197,8 +199,10 @@ void FeedForward::operator()(StepData& step, runtime::DevicePointer h, runtime::
 }
 
 OutputHead::Rows::Rows(const Build& build, const DecoderConfig& c, bool add_one, ir::Type out)
-    : choose(build.context, {.dtype = build.compute.dtype, .out_dtype = out, .hidden = c.hidden}),
-      norm(build.context, {.dtype = out, .hidden = c.hidden, .epsilon = c.epsilon}) {
+    : choose(build.context,
+             {.dtype = build.compute.dtype, .out_dtype = out, .hidden = c.hidden, .pdl = build.compute.gpu}),
+      norm(build.context,
+           {.dtype = out, .hidden = c.hidden, .epsilon = c.epsilon, .pdl = build.compute.gpu}) {
   auto values = floats(build.checkpoint, "model.norm.weight", {c.hidden});
   if (add_one)
     for (float& v : values) v += 1;

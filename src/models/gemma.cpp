@@ -84,7 +84,8 @@ class Gemma : public Decoder {
     return {.dtype = build.compute.dtype,
             .hidden = config.hidden,
             .epsilon = config.epsilon,
-            .residual = residual};
+            .residual = residual,
+            .pdl = build.compute.gpu};
   }
   static DecoderConfig local(DecoderConfig config) {
     if (config.local_rope_base == 0) return config;

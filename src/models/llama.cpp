@@ -23,8 +23,10 @@ class Llama : public Decoder {
       : Decoder(std::move(config)),
         embed_(build, config_, 1),
         rope_(build.context, config_),
-        norm_(build.context,
-              {.dtype = build.compute.dtype, .hidden = config_.hidden, .epsilon = config_.epsilon}),
+        norm_(build.context, {.dtype = build.compute.dtype,
+                              .hidden = config_.hidden,
+                              .epsilon = config_.epsilon,
+                              .pdl = build.compute.gpu}),
         head_(build, config_, false, embed_),
         data_(build.context, config_) {
     for (int64_t i = 0; i < config_.layers; ++i)

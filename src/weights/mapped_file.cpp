@@ -42,7 +42,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.value < 0) fail(path, "", "cannot open the file: {}", std::strerror(errno));
 
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file.value, &status) != 0)
     fail(path, "", "cannot read the file's size: {}", std::strerror(errno));
   if (S_ISDIR(status.st_mode)) fail(path, "", "is a folder where a file was expected");

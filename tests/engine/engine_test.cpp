@@ -2,6 +2,8 @@
 // company.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include <algorithm>
 #include <random>
 
@@ -95,7 +97,8 @@ struct World {
   models::Vocabulary vocabulary{checkpoint};
   std::unique_ptr<runtime::Context> context = [] {
     runtime::ContextOptions options;
-    options.device = "x86";
+    const char* device = std::getenv("ROSE_TEST_DEVICE");
+    options.device = device ? device : "x86";
     options.cache.disk = false;
     options.log = runtime::log_to_stderr(runtime::LogLevel::kWarning);
     return runtime::open_context(std::move(options));

@@ -145,7 +145,8 @@ TEST(RandomCheckpoint, BertLoadsAndGivesNumbers) {
 TEST(RandomCheckpoint, RefusesWhatItCannotMake) {
   EXPECT_THAT(error_of("Qwen9"),
               testing::AllOf(HasSubstr("Qwen9: there is no such configuration"), HasSubstr("Llama-3.1-8B")));
-  Config other({{"model_type", "resnet"}}), none({{"hidden_size", 64}}), list(nlohmann::json::array());
+  Config other(nlohmann::json::object({{"model_type", "resnet"}})),
+      none(nlohmann::json::object({{"hidden_size", 64}})), list(nlohmann::json::array());
   EXPECT_THAT(
       error_of(other.folder()),
       HasSubstr("model_type: the tensors of 'resnet' are not known; random weights are made for llama"));
