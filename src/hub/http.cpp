@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 
@@ -78,6 +79,10 @@ struct Http::State {
   const OnResponse* on_response = nullptr;
   const OnBody* on_body = nullptr;
   std::exception_ptr thrown;
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_arrival{};
+  curl_off_t received = 0;
+  bool stalled = false;
 
   // Exceptions must not pass through libcurl, which is C.
   template <typename F>
@@ -132,8 +137,15 @@ struct Http::State {
                : 0;
   }
 
-  static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-    return static_cast<State*>(self)->events.stop() ? 1 : 0;
+  // Called at least once a second. libcurl's own limit of speed looks back over five seconds, which is not
+  // exact.
+  static int on_progress(void* self, curl_off_t, curl_off_t received, curl_off_t, curl_off_t) {
+    auto& state = *static_cast<State*>(self);
+    auto now = Clock::now();
+    if (received != state.received) state.received = received, state.last_arrival = now;
+    state.stalled =
+        std::chrono::duration<double>(now - state.last_arrival).count() > state.settings.stall_seconds;
+    return state.stalled || state.events.stop() ? 1 : 0;
   }
 
   void prepare(const Request& request, const std::string& url, bool with_token, curl_slist* headers) {
@@ -147,8 +159,6 @@ struct Http::State {
     set(CURLOPT_NOBODY, request.head ? 1L : 0L);
     set(CURLOPT_HTTPHEADER, headers);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(settings.connect_seconds * 1000));
-    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(settings.stall_seconds)));
     set(CURLOPT_BUFFERSIZE, 256L << 10);
     set(CURLOPT_ERRORBUFFER, reason.data());
     set(CURLOPT_HEADERFUNCTION, &State::on_header);
@@ -168,6 +178,7 @@ struct Http::State {
     response = Response{};
     response.url = url;
     header_bytes = 0, announced = false, thrown = nullptr;
+    received = 0, stalled = false, last_arrival = Clock::now();
   }
 
   // libcurl's code as an exception of ours.
@@ -230,6 +241,9 @@ Response Http::send(const Request& request, const OnResponse& on_response, const
     CURLcode code = curl_easy_perform(state.curl);
     if (state.thrown) std::rethrow_exception(state.thrown);
     if (state.events.stop()) throw HubError(ErrorKind::kInterrupted, "interrupted");
+    if (code == CURLE_ABORTED_BY_CALLBACK && state.stalled)
+      throw TransientError(
+          fmt::format("{} has sent nothing for {:.0f} s", host_of(url), state.settings.stall_seconds));
     if (code != CURLE_OK) state.complain(code, url);
     if (!state.announce()) std::rethrow_exception(state.thrown);  // an answer without a body
     if (!is_redirect(state.response.status)) {

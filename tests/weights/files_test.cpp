@@ -139,7 +139,7 @@ TEST(Mutation, Safetensors) {
       [](const Source& source) { return parse_safetensors(source).tensors; }, 100'000);
 }
 
-// ---- Real models: run where scripts/fetch-models has been.
+// ---- Real models: run where `rose pull` has brought them.
 
 std::filesystem::path cached_model(const std::string& name) {
   const char* home = std::getenv("ROSE_HOME");
@@ -150,7 +150,7 @@ std::filesystem::path cached_model(const std::string& name) {
 
 TEST(RealModels, SmolLM2) {
   const auto path = cached_model("smollm2");
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << "run scripts/fetch-models smollm2 to test with it";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "run `rose pull smollm2` to test with it";
   const Gguf file = open_gguf(find_model(path).weights);
   EXPECT_EQ(file.metadata.text_at("general.architecture"), "llama");
   EXPECT_EQ(file.tensors.size(), 272u);
@@ -167,7 +167,7 @@ TEST(RealModels, SmolLM2) {
 
 TEST(RealModels, Gemma3) {
   const auto path = cached_model("gemma3-270m");
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << "run scripts/fetch-models gemma3-270m to test with it";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "run `rose pull gemma3-270m` to test with it";
   const Gguf file = open_gguf(find_model(path).weights);
   EXPECT_EQ(file.metadata.text_at("general.architecture"), "gemma3");
   EXPECT_EQ(file.tensors.total_elements(), 268'098'176u);
@@ -182,7 +182,7 @@ TEST(RealModels, Gemma3) {
 
 TEST(RealModels, MiniLM) {
   const auto path = cached_model("minilm");
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << "run scripts/fetch-models minilm to test with it";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "run `rose pull minilm` to test with it";
   const ModelFiles files = find_model(path);
   EXPECT_EQ(files.modules, path / "modules.json");
   const TensorStore tensors = open_tensors(files);
