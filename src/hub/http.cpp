@@ -228,7 +228,7 @@ Response Http::send(const Request& request, const OnResponse& on_response, const
   std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(nullptr, &curl_slist_free_all);
   for (const auto& line : request.headers) {
     curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
-    headers.release();
+    static_cast<void>(headers.release());
     headers.reset(longer);
   }
   const std::string origin = origin_of(request.url);

@@ -27,7 +27,7 @@ class Pull : public testing::Test {
   Pull() {
     settings_.endpoint = server_.endpoint();
     settings_.hub = folder_.path() / "hub", settings_.models = folder_.path() / "models";
-    settings_.retry_seconds = 0.01, settings_.stall_seconds = 1;
+    settings_.retry_seconds = 0.01;
     events_.note = [this](const std::string& line) { notes_ += line + "\n"; };
     events_.progress = [this](const Transfer& transfer) { progress_.push_back(transfer); };
   }
@@ -220,6 +220,7 @@ TEST_F(Pull, BeginsAnewAfterAPartThatIsWrong) {
 }
 
 TEST_F(Pull, GivesUpOnAConnectionThatStalls) {
+  settings_.stall_seconds = 1;
   expect_whole(run("test/stall"));
   EXPECT_THAT(notes_, HasSubstr("has sent nothing for 1 s"));
 }
