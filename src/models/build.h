@@ -7,6 +7,7 @@
 
 namespace rose::models {
 
+class Preparations;
 class WeightLoader;
 
 /// How matrix products are computed on x86. GPUs multiply bf16 in either case.
@@ -26,7 +27,8 @@ struct Build {
   Precision precision;
   Compute compute;
   WeightLoader* loader;  // GPUs: brings matrices to the device; null: each part waits for its own
-  bool head = true;      // false: there will be no logits, so the output head is not loaded
+  Preparations* preparations = nullptr;  // GPUs: compiles ahead; null: kernels are compiled when first used
+  bool head = true;                      // false: there will be no logits, so the output head is not loaded
 
   /// A matrix by its name. x86: its values are checked now; GPUs: while they are loaded.
   const weights::Tensor& matrix(std::string_view name, int64_t rows, int64_t columns) const {

@@ -4,6 +4,7 @@
 #include "models/gemma.h"
 #include "models/llama.h"
 #include "models/phi.h"
+#include "models/preparations.h"
 #include "models/weight_loader.h"
 
 namespace rose::models {
@@ -55,9 +56,12 @@ std::unique_ptr<Decoder> load_decoder(runtime::Context& context, const Checkpoin
   std::optional<WeightLoader> loader;
   if (compute_on(context.properties()).gpu) loader.emplace(context, checkpoint);
   Build build(context, checkpoint, options.precision, loader ? &*loader : nullptr);
+  Preparations preparations;
+  if (build.compute.gpu) build.preparations = &preparations;
   build.head = options.head;
   auto decoder = architecture.make(build, std::move(config));
   if (loader) loader->finish();
+  preparations.finish();
   return decoder;
 }
 

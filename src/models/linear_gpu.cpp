@@ -3,6 +3,7 @@
 
 #include "kernels/gemm/gemm.h"
 #include "models/linear.h"
+#include "models/preparations.h"
 #include "models/weight_loader.h"
 
 namespace rose::models {
@@ -24,6 +25,11 @@ class GpuLinear : public LinearKernel {
     spec.gated = !parts.gated.empty();
     if (spec.gated) spec.activation = parts.gated;
     gemm_ = std::make_unique<kernels::Gemm>(build.context, spec);
+    if (build.preparations)
+      build.preparations->add(kernels::spec_text(spec),
+                              [&context = build.context, spec, rows = build.compute.prompt_chunk] {
+                                kernels::Gemm(context, spec).prepare(rows);
+                              });
     if (n_ != spec.out_columns()) padded_ = std::make_unique<Workspace>(build.context);
     if (!weights_) weights_ = upload_rows(build, parts.matrices, spec.gated ? kGatedGroup : 0), owns_ = true;
     if (!spec.bias) return;

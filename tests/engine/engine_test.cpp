@@ -186,7 +186,8 @@ TEST(Generation, KeptPrefixesChangeNothingButTheWork) {
   EngineOptions options;
   options.keep_prefix = true, options.cache_tokens = 200;
   auto keeping = world().engine(options);
-  std::string text = "once upon a time there was a little house in the woods";
+  std::string text = "once upon a time there was a little house in the deep dark woods of the north";
+  const auto block = models::compute_on(world().context->properties()).block_size;
   int64_t reused = 0;
   for (int turn = 0; turn < 5; ++turn) {
     auto r = request(text, 12, 0.8F, 3);
@@ -194,8 +195,8 @@ TEST(Generation, KeptPrefixesChangeNothingButTheWork) {
     auto fresh = world().engine().generate(r), kept = keeping.generate(r);
     EXPECT_EQ(kept.tokens, fresh.tokens) << turn;
     EXPECT_EQ(kept.logprobs, fresh.logprobs) << turn;
-    EXPECT_EQ(kept.reused_tokens % 32, 0);
-    EXPECT_EQ(kept.reused_tokens >= 32, turn > 0);
+    EXPECT_EQ(kept.reused_tokens % block, 0);
+    EXPECT_EQ(kept.reused_tokens >= block, turn > 0);
     reused += kept.reused_tokens;
     text += kept.text + (turn % 2 ? "a" : "and then they lived");
   }
@@ -329,9 +330,10 @@ TEST(Scores, AgreeWithGeneration) {
   EXPECT_NEAR(score.sum, sum, 1e-3);
   EXPECT_NEAR(score.perplexity, std::exp(-sum / static_cast<double>(tokens.size() - 1)), 1e-3);
   // Steps of one token round otherwise than chunks; logits here are of size 10 and sums of some hundred
-  // terms.
+  // terms; on a GPU a handful of roundings to bf16 (half a unit: 2^-9) lie between them.
+  const double allowed = models::compute_on(world().context->properties()).gpu ? 6 * 0x1p-9 : 1e-3;
   for (size_t i = 0; i < result.tokens.size(); ++i)
-    EXPECT_NEAR(score.logprobs[r.prompt.size() - 1 + i], result.logprobs[i], 1e-3) << i;
+    EXPECT_NEAR(score.logprobs[r.prompt.size() - 1 + i], result.logprobs[i], allowed) << i;
   EXPECT_THROW(score_text(pass, world().decoder->config(), {3}), EngineError);
   EXPECT_THROW(score_text(pass, world().decoder->config(), std::vector<int32_t>(201, 3)), EngineError);
   EXPECT_THROW(score_text(pass, world().decoder->config(), {3, 31}), EngineError);
