@@ -112,3 +112,29 @@ def gemm_time(m, n, k):
     b = torch.randn(n, k, device=DEVICE, dtype=torch.bfloat16)
     out = torch.empty(m, n, device=DEVICE, dtype=torch.bfloat16)
     return median_seconds(lambda: torch.matmul(a, b.T, out=out))
+
+
+def read_speed():
+    """Bytes a second of memory that is only read: a sum over 4 GB."""
+    x = torch.zeros(1 << 30, dtype=torch.float32, device=DEVICE)
+    return x.numel() * 4 / median_seconds(lambda: torch.sum(x), inner=4, samples=7)
+
+
+def attention_time(n, heads=32, kv_heads=8, width=128):
+    """Seconds of causal attention over one sequence, and which of torch's backends that was: cuDNN, or flash where it is faster
+    or cuDNN refuses."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    q = torch.randn(1, heads, n, width, device=DEVICE, dtype=torch.bfloat16)
+    k, v = (torch.randn(1, kv_heads, n, width, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
+    best = (None, "")
+    for name, backend in (("cuDNN", SDPBackend.CUDNN_ATTENTION), ("flash", SDPBackend.FLASH_ATTENTION)):
+        try:
+            with sdpa_kernel(backend):
+                run = lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+                seconds = median_seconds(run, inner=5, samples=9)
+        except RuntimeError as error:
+            print(f"attention by {name}: {str(error)[:200]}")
+            continue
+        if best[0] is None or seconds < best[0]:
+            best = (seconds, name)
+    return best

@@ -79,6 +79,10 @@ int run(int argc, const char* const* argv, const std::string& version) {
   add_embed(app, action), add_rerank(app, action), add_classify(app, action);
   add_pull(app, action), add_list(app, action), add_rm(app, action);
   add_devices(app, action);
+  CLI::App* bench = app.add_subcommand("bench", "Measure how fast models run");
+  bench->require_subcommand(1);
+  bench->footer("`rose kernels bench` measures single kernels.");
+  add_bench_model(*bench, action);
   CLI::App* kernels = app.add_subcommand("kernels", "Look at kernels, check them and measure them");
   kernels->require_subcommand(1);
   kernels->footer("`rose kernels COMMAND --help` explains each command.");

@@ -1,11 +1,17 @@
 #include "cli/measure.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <thread>
 
 #include "cli/making.h"
+#include "dsl/control.h"
+#include "dsl/fragment.h"
+#include "kernels/catalog.h"
+#include "kernels/launch.h"
 
 namespace rose::cli {
 namespace {
@@ -79,6 +85,32 @@ MemorySpeed measure_host_memory(int threads) {
   return {2.0 * kX86Buffer / copy, kX86Buffer / read};
 }
 
+constexpr int64_t kReadRow = 16384;  // f32 values that one block adds up
+
+ir::Kernel read_memory(const ir::Target& target) {
+  using namespace dsl;
+  Launch launch{.target = target, .threads = kernels::row_threads(target, kReadRow, f32, 512)};
+  return record("read_memory", launch, [&](Block& block) {
+    auto x = block.input("x", f32, shape(dynamic("rows"), kReadRow));
+    auto out = block.output("out", f32, shape(dynamic("rows")));
+    auto group = row_group(block, block.dimension("rows"));
+    auto sum = row_sum(block, load(x(group.row), row_layout(block, group, kReadRow, 4)));
+    IF (block.thread() == 0) {
+      store_at(out, group.row, sum);
+    }
+  });
+}
+
+double measure_gpu_read(runtime::Context& context, const runtime::Buffer& from) {
+  const auto& program = kernels::program(context, "read_memory", "", read_memory);
+  const auto rows = static_cast<int64_t>(from.bytes() / 4 / kReadRow);
+  auto sums = context.device().allocate(static_cast<size_t>(rows) * 4);
+  double seconds = median_seconds_on_device(context, [&](runtime::Stream& stream) {
+    stream.launch(program, kernels::grid_of(rows), {from, rows, sums});
+  });
+  return static_cast<double>(rows * kReadRow * 4) / seconds;
+}
+
 }  // namespace
 
 double median(std::vector<double> values) {
@@ -141,7 +173,17 @@ MemorySpeed measure_memory(runtime::Context& context) {
                             }) /
                       kCopies);
   double seconds = median({samples.begin() + 1, samples.end()});  // the first one warms up
-  return {2.0 * kGpuBuffer / seconds, 0};
+  return {2.0 * kGpuBuffer / seconds, measure_gpu_read(context, from)};
+}
+
+double measure_matrix(runtime::Context& context, const std::string& weights, bool exact, std::string& what) {
+  const int64_t m = on_gpu(context) ? 8192 : 1024, n = on_gpu(context) ? 8192 : 2048;
+  const std::string spec = on_gpu(context) ? fmt::format("n={},k={}", n, n)
+                                           : fmt::format("weights={},dtype=f32,out=f32,n={},k={},exact={}",
+                                                         weights, n, n, exact ? 1 : 0);
+  auto product = kernels::catalog_entry(on_gpu(context) ? "gemm" : "gemm_x86").make_case(context, spec, m);
+  what = fmt::format("{} {}x{}x{}", on_gpu(context) ? "bf16" : weights + (exact ? " exact" : ""), m, n, n);
+  return product.operations / median_seconds_on_device(context, product.launch);
 }
 
 }  // namespace rose::cli

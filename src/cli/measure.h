@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "runtime/context.h"
@@ -23,8 +24,13 @@ double median_seconds_on_device(runtime::Context& context,
 // What the memory of the device does, in bytes a second, measured now with buffers beyond all caches.
 struct MemorySpeed {
   double copy = 0;  // bytes read plus bytes written
-  double read = 0;  // x86 only; 0 on a GPU
+  double read = 0;  // by a kernel (x86: threads) that only reads
 };
 MemorySpeed measure_memory(runtime::Context& context);
+
+// Operations a second (a multiply-add counts two) of our own large matrix product: on a GPU bf16, 8192 x 8192
+// x 8192; on x86 1024 x 2048 x 2048 with weights in the x86 format `weights`, exact or not
+// (kernels/gemm/x86_gemm.h). `what` becomes its description.
+double measure_matrix(runtime::Context& context, const std::string& weights, bool exact, std::string& what);
 
 }  // namespace rose::cli
