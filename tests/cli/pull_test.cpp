@@ -72,7 +72,8 @@ TEST_F(PullCommand, PullsListsAndRemoves) {
   EXPECT_EQ(list[0]["path"], model["path"]);
 
   result = rose({"pull", "test/plain", "test/gguf:Q8_0"});
-  EXPECT_THAT(result.output, AllOf(HasSubstr("all there already"), HasSubstr("rose: m-Q8_0.gguf (7.00 KB)\n")));
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("all there already"), HasSubstr("rose: m-Q8_0.gguf (7.00 KB)\n")));
   EXPECT_THAT(rose({"list"}).output, AllOf(HasSubstr("test/plain"), HasSubstr("test/gguf")));
 
   result = rose({"rm", "test/plain"});
