@@ -204,12 +204,24 @@ TEST(KnownModels, AreUnpackedCheckedAndJoined) {
 
 TEST(KnownModels, TheTableIsInOrder) {
   for (const auto& model : known_models()) {
-    for (const auto& package : model.packages) EXPECT_TRUE(is_hex(package.sha256, 64)) << package.name;
+    std::vector<std::string> folders;  // of the packages: their names with underscores
+    for (const auto& package : model.packages) {
+      EXPECT_TRUE(is_hex(package.sha256, 64)) << package.name;
+      folders.emplace_back(package.name);
+      std::ranges::replace(folders.back(), '-', '_');
+    }
     for (const auto& file : model.files) {
       EXPECT_TRUE(is_hex(file.sha256, 64)) << file.path;
       EXPECT_TRUE(is_safe_name(file.path));
       EXPECT_GT(file.size, 0);
       EXPECT_FALSE(file.sources.empty());
+      ptrdiff_t last = 0;  // sources come in the order of the packages
+      for (auto source : file.sources) {
+        auto place = std::ranges::find(folders, source.substr(0, source.find('/'))) - folders.begin();
+        EXPECT_LT(place, std::ssize(folders)) << source;
+        EXPECT_GE(place, last) << source;
+        last = place;
+      }
     }
     EXPECT_EQ(find_known_model(model.name), &model);
   }
