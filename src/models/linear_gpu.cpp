@@ -26,11 +26,10 @@ class GpuLinear : public LinearKernel {
     if (spec.gated) spec.activation = parts.gated;
     gemm_ = std::make_unique<kernels::Gemm>(build.context, spec);
     if (build.preparations)
-      build.preparations->add(kernels::spec_text(spec),
-                              [&context = build.context, spec, rows = build.compute.prompt_chunk] {
-                                kernels::Gemm(context, spec).prepare(rows);
-                              });
-    if (n_ != spec.out_columns()) padded_ = std::make_unique<Workspace>(build.context);
+      for (int64_t rows : gemm_->program_rows(build.compute.prompt_chunk))
+        build.preparations->add(
+            fmt::format("{} rows={}", kernels::spec_text(spec), rows),
+            [&context = build.context, spec, rows] { kernels::Gemm(context, spec).prepare_for(rows); });
     if (!weights_) weights_ = upload_rows(build, parts.matrices, spec.gated ? kGatedGroup : 0), owns_ = true;
     if (!spec.bias) return;
     std::vector<float> bias(parts.bias.begin(), parts.bias.end());

@@ -188,7 +188,7 @@ TEST(Generation, KeptPrefixesChangeNothingButTheWork) {
   auto keeping = world().engine(options);
   std::string text = "once upon a time there was a little house in the deep dark woods of the north";
   const auto block = models::compute_on(world().context->properties()).block_size;
-  int64_t reused = 0;
+  int64_t reused = 0, before = 0;
   for (int turn = 0; turn < 5; ++turn) {
     auto r = request(text, 12, 0.8F, 3);
     r.logprobs = true;
@@ -196,11 +196,12 @@ TEST(Generation, KeptPrefixesChangeNothingButTheWork) {
     EXPECT_EQ(kept.tokens, fresh.tokens) << turn;
     EXPECT_EQ(kept.logprobs, fresh.logprobs) << turn;
     EXPECT_EQ(kept.reused_tokens % block, 0);
-    EXPECT_EQ(kept.reused_tokens >= block, turn > 0);
+    EXPECT_EQ(kept.reused_tokens >= block, before >= block);
+    before = kept.prompt_tokens;
     reused += kept.reused_tokens;
     text += kept.text + (turn % 2 ? "a" : "and then they lived");
   }
-  EXPECT_GT(reused, 150);
+  EXPECT_GT(reused, 2 * block);
   // Another beginning, and a full cache: nothing is reused, nothing is lost.
   auto other = request("b" + text.substr(0, 100), 30);
   EXPECT_EQ(keeping.generate(other).tokens, world().engine().generate(other).tokens);
@@ -330,8 +331,9 @@ TEST(Scores, AgreeWithGeneration) {
   EXPECT_NEAR(score.sum, sum, 1e-3);
   EXPECT_NEAR(score.perplexity, std::exp(-sum / static_cast<double>(tokens.size() - 1)), 1e-3);
   // Steps of one token round otherwise than chunks; logits here are of size 10 and sums of some hundred
-  // terms; on a GPU a handful of roundings to bf16 (half a unit: 2^-9) lie between them.
-  const double allowed = models::compute_on(world().context->properties()).gpu ? 6 * 0x1p-9 : 1e-3;
+  // terms; on a GPU some ten roundings to bf16 (half a unit: 2^-9 of that size) lie between them.
+  const double allowed =
+      models::compute_on(world().context->properties()).gpu ? 10 * std::sqrt(10.0) * 0x1p-9 : 1e-3;
   for (size_t i = 0; i < result.tokens.size(); ++i)
     EXPECT_NEAR(score.logprobs[r.prompt.size() - 1 + i], result.logprobs[i], allowed) << i;
   EXPECT_THROW(score_text(pass, world().decoder->config(), {3}), EngineError);

@@ -14,13 +14,14 @@
 
 #include "engine/tokenize_ahead.h"
 #include "runtime/compile.h"
+#include "source_folder.h"
 
 namespace rose::engine {
 namespace {
 
 using testing::HasSubstr;
 
-const std::filesystem::path kData = std::filesystem::path(ROSE_SOURCE_DIR) / "tests/models/data/encoders";
+const std::filesystem::path kData = source_folder() / "tests/models/data/encoders";
 // Vectors and logits of a few layers in f32 (see encoder_golden_test.cpp), seven digits in the file.
 constexpr double kTolerance = 3e-4;
 

@@ -11,6 +11,7 @@
 #include "models/text_head.h"
 #include "models/vocabulary.h"
 #include "runtime/compile.h"
+#include "source_folder.h"
 #include "tiny_decoder.h"
 #include "weights/dequantize.h"
 #include "weights/writer.h"
@@ -18,7 +19,7 @@
 namespace rose::models {
 namespace {
 
-const std::filesystem::path kData = std::filesystem::path(ROSE_SOURCE_DIR) / "tests/models/data/encoders";
+const std::filesystem::path kData = source_folder() / "tests/models/data/encoders";
 
 std::unique_ptr<runtime::Context> open() {
   runtime::ContextOptions options;

@@ -10,6 +10,7 @@
 #include <numbers>
 
 #include "decoder_runner.h"
+#include "source_folder.h"
 #include "tiny_decoder.h"
 #include "weights/names.h"
 #include "weights/writer.h"
@@ -20,7 +21,7 @@ namespace {
 using nlohmann::json;
 
 const json& golden() {
-  static const json all = json::parse(std::ifstream(ROSE_SOURCE_DIR "/tests/models/data/decoders.json"));
+  static const json all = json::parse(std::ifstream(source_folder() / "tests/models/data/decoders.json"));
   return all;
 }
 

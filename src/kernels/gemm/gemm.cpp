@@ -100,12 +100,21 @@ const runtime::Program& Gemm::program_of(size_t number) {
   return *found;
 }
 
+std::vector<int64_t> Gemm::program_rows(int64_t max_m) const {
+  std::vector<int64_t> rows;
+  std::array<bool, kPrograms> seen{};
+  auto see = [&](int64_t m) {
+    if (bool& known = seen[program_number(m)]; !known) known = true, rows.push_back(m);
+  };
+  for (int64_t m : kFewRows)
+    if (m <= max_m) see(m);
+  for (int64_t m = most_few_rows(spec_) + 1; m <= max_m; m += 128) see(m);
+  if (max_m > 0) see(max_m);
+  return rows;
+}
+
 void Gemm::prepare(int64_t max_m) {
-  for (size_t i = 0; i < kManyRows && (i == 0 || kFewRows[i - 1] < std::min(max_m, most_few_rows(spec_)));
-       ++i)
-    program_of(i);
-  for (int64_t m = most_few_rows(spec_) + 1; m <= max_m; m += 128) program_of(program_number(m));
-  if (max_m > 0) program_of(program_number(max_m));
+  for (int64_t m : program_rows(max_m)) prepare_for(m);
 }
 
 int64_t Gemm::workspace_bytes(int64_t max_m) const {

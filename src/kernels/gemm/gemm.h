@@ -63,6 +63,10 @@ class Gemm {
   // Compiles, or finds in the cache, all that products of up to `max_m` rows need. Otherwise the first launch
   // of each range of rows does.
   void prepare(int64_t max_m);
+  // Numbers of rows up to `max_m`, one for each program that they need: prepare_for each, perhaps with Gemms
+  // of their own on several threads, does the same.
+  std::vector<int64_t> program_rows(int64_t max_m) const;
+  void prepare_for(int64_t m) { program_of(program_number(m)); }
 
   // Bytes of workspace that products of up to `max_m` rows need; perhaps 0. Products may share a workspace
   // when they run one after the other.
