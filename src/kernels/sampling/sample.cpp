@@ -1,61 +1,22 @@
 #include "kernels/sampling/sample.h"
 
-#include <cfloat>
+#include <algorithm>
 
-#include "dsl/fragment.h"
+#include "dsl/grid.h"
 #include "kernels/arguments.h"
 #include "kernels/launch.h"
 #include "kernels/sampling/random.h"
+#include "kernels/sampling/sample_parts.h"
 
 namespace rose::kernels {
 
 using namespace dsl;
+using namespace sampling;
 
 namespace {
 
-constexpr const char* kName = "sample";
-constexpr double kLog2E = 1.4426950408889634, kInfinity = std::numeric_limits<double>::infinity(),
-                 kGreedyBelow = 1e-5;
 constexpr int kPivotsGpu = 3,
               kPivotsX86 = 1;  // thresholds tried in one walk over the row; more of them, more code
-enum Word {
-  kTemperature,
-  kTopP,
-  kMinP,
-  kRepetition,
-  kPresence,
-  kFrequency,
-  kTopK,
-  kBiasRow,
-  kCountRow,
-  kPosition,
-  kSeedLow,
-  kSeedHigh,
-  kWords
-};
-
-bool adjusts(const SampleSpec& s) { return s.penalties || s.bias; }
-
-// A row's SampleSettings.
-struct Settings {
-  Tensor words;
-  Val real(Word w) const { return bitcast(f32, load(words, int{w})); }
-  Val integer(Word w) const { return bitcast(s32, load(words, int{w})); }
-  Val word(Word w) const { return load(words, int{w}); }
-};
-
-Val is_nan(const Val& v) { return (bitcast(u32.with_lanes(v.lanes()), v) & 0x7fffffffu) > 0x7f800000u; }
-Frag one_where(const Frag& v, const std::function<Val(Val)>& condition) {
-  return map(
-      v, [condition](Val e) { return select(condition(e), literal(e.type(), 1.0), literal(e.type(), 0.0)); });
-}
-
-// Floats in the order of integers, so that the middle of two is one of them.
-Val key_of(const Val& v) {
-  Val bits = bitcast(s32, v);
-  return bits ^ ((bits >> 31) & 0x7fffffff);
-}
-Val value_of(const Val& key) { return bitcast(f32, key ^ ((key >> 31) & 0x7fffffff)); }
 
 // How many elements lie at a threshold or above, and their weights' sum.
 struct Share {
@@ -133,29 +94,6 @@ class Threshold {
       high_count_;  // keys; count and mass at or above low, count at or above high
 };
 
-// Steps 1 and 2 of sample.h.
-Frag adjusted(const SampleSpec& spec, const Settings& settings, const Frag& clean, const RowLayout& lanes,
-              const Tensor& counts, const Tensor& bias) {
-  Frag v = clean;
-  if (spec.bias) {
-    Val row = settings.integer(kBiasRow), given = row >= 0;
-    v = map(v, load(bias(max(row, 0)), lanes),
-            [given](Val e, Val b) { return e + select(given, b, literal(b.type(), 0.0)); });
-  }
-  if (spec.penalties) {
-    Val repetition = settings.real(kRepetition), presence = settings.real(kPresence),
-        frequency = settings.real(kFrequency);
-    Val inverse = 1.0 / repetition;
-    v = map(v, load(counts(max(settings.integer(kCountRow), 0)), lanes), [=](Val e, Val count) {
-      Val repeated = select(e > 0.0, e * inverse, e * repetition);
-      e = select(count != 0, repeated, e);
-      Val output = to(f32, count & (kInPrompt - 1));
-      return e - select(output > 0.0, fma(output, frequency, presence), literal(e.type(), 0.0));
-    });
-  }
-  return v;
-}
-
 Val draw(Block& block, const Settings& settings, const Frag& v, const Val& most) {
   Val scale = kLog2E / settings.real(kTemperature);
   Val min_p = settings.real(kMinP);
@@ -182,13 +120,14 @@ Val draw(Block& block, const Settings& settings, const Frag& v, const Val& most)
 
 }  // namespace
 
-// One block per row, which walks over its row several times: rows lie in the second-level cache, being too
-// long for registers.
+// On a GPU a cluster of blocks shares a row that fits in their registers. Else one block per row walks over
+// its row several times; it lies in the second-level cache.
 ir::Kernel sample(const ir::Target& target, const SampleSpec& spec) {
   check_row_spec(kName, spec.dtype, spec.vocab, 1 << 20);
+  if (cluster_blocks(target, spec)) return sample_in_cluster(target, spec);
   int threads =
       !target.is_gpu() ? 1 : static_cast<int>(std::clamp<int64_t>((spec.vocab / 8 + 31) / 32 * 32, 64, 1024));
-  return record(kName, {.target = target, .threads = threads}, [&](Block& block) {
+  return record(kName, {.target = target, .threads = threads, .pdl = spec.pdl}, [&](Block& block) {
     auto logits = block.input("logits", spec.dtype, shape(dynamic("rows"), spec.vocab));
     bool reads_settings = !spec.greedy || adjusts(spec);
     Settings settings;
@@ -203,6 +142,8 @@ ir::Kernel sample(const ir::Target& target, const SampleSpec& spec) {
     auto flags = block.output("flags", s32, shape(dynamic("rows")));
     auto logprobs = spec.logprob ? block.output("logprobs", f32, shape(dynamic("rows"))) : Tensor{};
 
+    let_next_kernel_start(block);
+    wait_for_previous_kernel(block);
     auto group = row_group(block, block.dimension("rows"));
     auto lanes = row_layout(block, group, spec.vocab, 4);
     lanes.resident = false;
@@ -214,7 +155,10 @@ ir::Kernel sample(const ir::Target& target, const SampleSpec& spec) {
         map(raw, [](Val e) { return select(is_nan(e), literal(e.type(), -kInfinity), min(e, FLT_MAX)); });
     auto v = clean;
     if (adjusts(spec)) {  // each thread reads back what it wrote itself
-      store(workspace(group.row), adjusted(spec, settings, clean, lanes, counts, bias));
+      store(workspace(group.row),
+            adjusted(
+                spec, settings, clean, lanes, [&](const Val& row) { return counts(row); },
+                [&](const Val& row) { return bias(row); }));
       v = load(workspace(group.row), lanes);
     }
     auto [most, largest] = row_argmax(block, v);
@@ -249,7 +193,9 @@ ir::Kernel sample(const ir::Target& target, const SampleSpec& spec) {
 }
 
 Sample::Sample(runtime::Context& context, const SampleSpec& spec)
-    : program_(&program(context, kName, spec, sample)), spec_(spec) {}
+    : program_(&program(context, kName, spec, sample)),
+      spec_(spec),
+      blocks_(std::max(1, cluster_blocks(runtime::target_of(context.properties()), spec))) {}
 
 void Sample::operator()(runtime::Stream& stream, const Arguments& a) const {
   LaunchArguments list(kName);
@@ -262,14 +208,15 @@ void Sample::operator()(runtime::Stream& stream, const Arguments& a) const {
       .add(a.tokens)
       .add(a.flags)
       .optional("logprobs", spec_.logprob, a.logprobs);
-  stream.launch(*program_, grid_of(a.rows), list.list());
+  stream.launch(*program_, grid_of(a.rows * blocks_), list.list());
 }
 
 CatalogEntry sample_entry() {
   auto e = catalog_entry<SampleSpec>(
       kName, "choice of the next token: penalties, temperature, min-p, top-k, top-p, seeds", sample,
       {"vocab=128256", "vocab=128256,greedy=1,dtype=bf16", "vocab=151936,penalties=1,bias=1,logprob=1",
-       "vocab=50257,dtype=bf16,logprob=1"});
+       "vocab=50257,dtype=bf16,logprob=1", "vocab=262144,greedy=1,pdl=1", "vocab=262144,dtype=bf16",
+       "vocab=1000000"});
   e.bench_rows = 256;
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
     auto spec = parse_spec<SampleSpec>(text);

@@ -28,7 +28,8 @@ struct SampleSpec {
   bool greedy = false;       // every row takes its largest logit: no draw, no settings but penalties and bias
   bool penalties = false;    // counts are given
   bool bias = false;         // rows of bias are given
-  bool logprob = false;      // the logarithm of the token's probability before steps 1 to 4 is written
+  bool pdl = false;      // programmatic dependent launch: may start before the kernel ahead of it has ended
+  bool logprob = false;  // the logarithm of the token's probability before steps 1 to 4 is written
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of logits: bf16, f16 or f32");
@@ -37,6 +38,7 @@ struct SampleSpec {
     f("penalties", penalties, "1: repetition, presence and frequency penalties from token counts");
     f("bias", bias, "1: add a row of bias");
     f("logprob", logprob, "1: write the token's log-probability");
+    f("pdl", pdl, "1: may start before the kernel ahead of it has ended");
   }
 };
 
@@ -81,6 +83,7 @@ class Sample {
  private:
   const runtime::Program* program_;
   SampleSpec spec_;
+  int64_t blocks_;  // of a row
 };
 
 // The definition in double precision for one row; counts and bias may be null. `scores`, if given, becomes
