@@ -1,6 +1,6 @@
 // Times Hopper products with cold weights, many in one process:
 //
-//   sweep_sm90 LIST      LIST: lines "KERNEL M SPEC", KERNEL one of gemm, gemm_few, gemm_sm90; "-": standard
+//   sweep_sm90 LIST      LIST: lines "KERNEL M SPEC", KERNEL one of gemm, gemm_decode, gemm_few, gemm_sm90; "-": standard
 //   input
 //
 // Prints for each line: KERNEL, M, SPEC, median microseconds of a launch (or "failed: why"), separated by
@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "kernels/gemm/sm90.h"
+#include "kernels/gemm/sm90_decode.h"
 #include "kernels/gemm/sm90_few.h"
 
 using namespace rose;
@@ -66,6 +67,13 @@ class Sweep {
       const auto& kernel = program(context_, "gemm_few", spec, gemm_few);
       return timed(spec, line.m, [&](const Gemm::Operands& o) {
         launch_gemm_few(context_, context_.stream(), spec, kernel, o, counters_, line.m);
+      });
+    }
+    if (line.kernel == "gemm_decode") {
+      auto spec = parse_spec<GemmDecodeSpec>(line.spec);
+      const auto& kernel = program(context_, "gemm_decode", spec, gemm_decode);
+      return timed(spec, line.m, [&](const Gemm::Operands& o) {
+        launch_gemm_decode(context_, context_.stream(), spec, kernel, o, line.m);
       });
     }
     auto spec = parse_spec<GemmSm90Spec>(line.spec);
@@ -139,6 +147,8 @@ void compile(runtime::Context& context, const std::vector<Line>& lines) {
             Gemm(context, parse_spec<GemmSpec>(line.spec)).prepare(line.m);
           else if (line.kernel == "gemm_few")
             program(context, "gemm_few", parse_spec<GemmFewSpec>(line.spec), gemm_few);
+          else if (line.kernel == "gemm_decode")
+            program(context, "gemm_decode", parse_spec<GemmDecodeSpec>(line.spec), gemm_decode);
           else
             program(context, "gemm_sm90", parse_spec<GemmSm90Spec>(line.spec), gemm_sm90);
         } catch (const std::exception&) {  // told when the line's turn comes

@@ -11,6 +11,7 @@
 #include "kernels/embedding/embedding.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/sm90.h"
+#include "kernels/gemm/sm90_decode.h"
 #include "kernels/gemm/sm90_few.h"
 #include "kernels/gemm/x86_gemm.h"
 #include "kernels/norm/layer_norm.h"
@@ -35,7 +36,7 @@ std::span<const CatalogEntry> catalog() {
       quantize_entry(),
       sample_entry(),
       gemm_entry(),
-      gemm_few_entry(),
+      gemm_few_entry(), gemm_decode_entry(),
       gemm_sm90_entry(),
       gemm_x86_entry(),
       x86_activations_entry(),

@@ -18,10 +18,10 @@ constexpr std::array<int, 3> kTiles = {128, 192, 256};
 constexpr size_t kManyRows = kFewRows.size();
 static_assert(kManyRows + kTiles.size() == Gemm::kPrograms);
 
-// Beyond 128 rows the weights' tiles alone fill the device, but for narrow products (measured on an H200).
+// The wider a product, the sooner the tiles of its output fill the device (measured on an H200).
 constexpr int64_t kNarrow = 6000, kWide = 20000;
 
-int64_t most_few_rows(const GemmSpec& spec) { return spec.n < kNarrow ? 256 : 128; }
+int64_t most_few_rows(const GemmSpec& spec) { return spec.n < kNarrow ? 256 : spec.n < kWide ? 128 : 64; }
 
 // Columns of a tile: as long as the last wave of tiles runs, part of the device is idle. Weights:
 // microseconds of a wave with K = 4096 on an H200.
@@ -42,7 +42,7 @@ GemmFewSpec few_rows(const GemmSpec& spec, int tokens, int processors) {
   GemmFewSpec s;
   static_cast<GemmSpec&>(s) = spec;
   s.tokens = tokens;
-  s.rows = tokens == 128 && spec.n >= kWide ? 128 : 64;
+  s.rows = 64;
   s.steps = 1;
   // One block with all the memory streams faster than two that halve it (measured: 55.8 against 61.3 us at
   // 28672 x 4096), though the next launch begins later.

@@ -185,54 +185,17 @@ ir::Kernel gemm_few(const ir::Target& target, const GemmFewSpec& spec) {
       PipelineState state;
       Val desc_w = descriptor_k_major_128(address_of(sW) + consumer * (64 * kRowBytes));
       Val desc_x = descriptor_k_major_128(address_of(sX));
-      Val thread = block.thread32() & 127u, lane = block.lane();
+      Val thread = block.thread32() & 127u;
       Val always = literal(u32, 0) == block.thread32() - block.thread32();
       Val leader = thread == 0;
       Val barrier_id = consumer + 1u;
       wait_for_previous_kernel(block);
 
-      // Writes what the accumulators hold: of rows r and r + 8 of the weights, and tokens 8j + 2(lane % 4) (+
-      // 1).
       auto finish = [&](const Val& tile) {
-        Val row16 = tile * static_cast<uint32_t>(spec.rows) + consumer * 64u + (thread >> 5) * 16u;
-        Val row = to(s64, row16 + (lane >> 2));
-        std::array<Val, 2> biases;
-        for (int half = 0; half < 2; ++half)
-          if (spec.bias) {
-            std::optional<Val> valid;
-            if (ragged) valid = row + 8 * half < spec.n;
-            biases[static_cast<size_t>(half)] = load_pack(bias, row, 8 * half, 1, valid)[0];
-          }
-        Val column = spec.gated ? to(s64, (row16 >> 1u) + (lane >> 2)) : row;
-        const int halves = spec.gated ? 1 : 2;
-        Val m = block.dimension("m");
-        Val first = to(s64, (lane & 3u) * 2u);
-        for (int j0 = 0; j0 < spec.tokens / 8; j0 += 4) {  // residuals of four groups are requested together
-          int j1 = std::min(j0 + 4, spec.tokens / 8);
-          auto valid = [&](int j, int odd, int half) {
-            Val inside = first + (8 * j + odd) < m;
-            return ragged ? inside & (column + 8 * half < spec.out_columns()) : inside;
-          };
-          std::vector<Val> rest;
-          if (spec.residual)
-            for (int j = j0; j < j1; ++j)
-              for (int i = 0; i < 2 * halves; ++i)
-                rest.push_back(load_pack(residual,
-                                         (first + (8 * j + i % 2)) * residual.strides[0].value + column,
-                                         8 * (i / 2), 1, valid(j, i % 2, i / 2))[0]);
-          for (int j = j0; j < j1; ++j)
-            for (int i = 0; i < 2 * halves; ++i) {
-              auto value = [&](int half) {
-                Val v = Val(r[static_cast<size_t>(4 * j + 2 * half + i % 2)]);
-                return spec.bias ? v + biases[static_cast<size_t>(half)] : v;
-              };
-              Val v = gemm_activation(spec, value(i / 2));
-              if (spec.gated) v = v * value(1);
-              if (spec.residual) v = v + dsl::to(f32, rest[static_cast<size_t>((j - j0) * 2 * halves + i)]);
-              store_pack(out, (first + (8 * j + i % 2)) * out.strides[0].value + column, 8 * (i / 2),
-                         {spec.out_dtype == f32 ? v : dsl::to(spec.out_dtype, v)}, valid(j, i % 2, i / 2));
-            }
-        }
+        Val row = tile * static_cast<uint32_t>(spec.rows) + consumer * 64u;
+        std::optional<Val> end;
+        if (ragged) end = literal(s64, spec.n);
+        store_swapped(block, spec, acc, {out, bias, residual}, row, end);
       };
       // Where a block keeps its part of a tile: element of `parts` for this thread's first four values.
       auto place = [&](const Val& owner, const Val& tile) {
