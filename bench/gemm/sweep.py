@@ -3,14 +3,15 @@
 
     bench/gemm/sweep.py SWEEP_SM90 [--m 1,2,4] [--shapes 4096x4096,…] [--spec pdl=1] [--json FILE]
 
-Weights are cold: what a launch reads comes round again after 256 MB. Launches stand in a graph, the peer's too. Prints a
-table of ratios (cuBLAS's time over ROSE's), the share of the memory's read speed for few rows, the geometric mean and the
+Weights are cold: what a launch reads comes round again after 256 MB. Launches stand in a graph, the peer's too. ROSE and
+cuBLAS take turns at each point, so that both meet the same clocks. Prints a table of ratios (cuBLAS's time over ROSE's), the share of the memory's read speed for few rows, the geometric mean and the
 worst points.
 """
 import argparse
 import json
 import math
 import subprocess
+import tempfile
 
 SHAPES = [(6144, 4096), (4096, 4096), (28672, 4096), (4096, 14336), (128256, 4096), (24576, 4096), (4096, 12288), (151936, 4096)]
 ROWS = [1 << i for i in range(14)]
@@ -27,6 +28,25 @@ def sweep(program, lines, timeout=400):
             print("failed:", row, flush=True)
         out[f"{kernel} {m} {spec}"] = None if result.startswith("failed") else float(result) * 1e-6
     return [out.get(line) for line in lines]
+
+
+class Stepper:
+    """The sweep program, one measurement at a time."""
+
+    def __init__(self, program, lines):
+        with open(tempfile.mkstemp()[1], "w") as f:
+            f.write("\n".join(lines) + "\n")
+        self.process = subprocess.Popen([program, f.name, "--step"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()  # everything is compiled
+
+    def next(self):
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        row = self.process.stdout.readline().rstrip("\n").split("\t")
+        if len(row) != 4 or row[3].startswith("failed"):
+            print("failed:", row, flush=True)
+            return None
+        return float(row[3]) * 1e-6
 
 
 def graph_seconds(torch, launch, samples=7, sample=3e-3):
@@ -54,10 +74,9 @@ def graph_seconds(torch, launch, samples=7, sample=3e-3):
 
 
 def cublas(torch, points):
-    """Seconds of torch's products for each (n, k, m)."""
+    """Yields the seconds of torch's products for each (n, k, m)."""
     pool = torch.empty(3 << 29, dtype=torch.bfloat16, device="cuda")
     pool.normal_()
-    results = []
     for n, k, m in points:
         def pieces(rows, columns, start=0):
             size = rows * columns
@@ -67,8 +86,7 @@ def cublas(torch, points):
         weights, a = pieces(n, k), pieces(m, k)
         size = m * n
         outs = [torch.empty(m, n, dtype=torch.bfloat16, device="cuda") for _ in range(max(1, min(64, COLD // 2 // size)))]
-        results.append(graph_seconds(torch, lambda i: torch.mm(a[i % len(a)], weights[i % len(weights)].t(), out=outs[i % len(outs)])))
-    return results
+        yield graph_seconds(torch, lambda i: torch.mm(a[i % len(a)], weights[i % len(weights)].t(), out=outs[i % len(outs)]))
 
 
 def read_speed(torch):
@@ -92,9 +110,11 @@ def main():
     import torch
     speed = read_speed(torch)
     torch.cuda.empty_cache()
-    theirs = cublas(torch, points)
-    torch.cuda.empty_cache()
-    ours = sweep(options.program, [f"gemm {m} n={n},k={k},{options.spec}" for n, k, m in points])
+    stepper = Stepper(options.program, [f"gemm {m} n={n},k={k},{options.spec}" for n, k, m in points])
+    ours, theirs = [], []
+    for peer in cublas(torch, points):
+        theirs.append(peer)
+        ours.append(stepper.next())
 
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; a sum over 4 GB reads {speed / 1e12:.2f} TB/s")
     print("cuBLAS's time / ROSE's ('-': failed); below 128 rows also ROSE's share of the read speed")

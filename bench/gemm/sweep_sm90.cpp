@@ -1,7 +1,10 @@
 // Times Hopper products with cold weights, many in one process:
 //
-//   sweep_sm90 LIST      LIST: lines "KERNEL M SPEC", KERNEL one of gemm, gemm_decode, gemm_few, gemm_sm90; "-": standard
-//   input
+//   sweep_sm90 LIST          LIST: lines "KERNEL M SPEC", KERNEL one of gemm, gemm_decode, gemm_few,
+//   gemm_sm90; "-":
+//                            standard input
+//   sweep_sm90 LIST --step   waits for a line on standard input before each measurement, so that a peer can
+//   take turns
 //
 // Prints for each line: KERNEL, M, SPEC, median microseconds of a launch (or "failed: why"), separated by
 // tabs. Launches stand in a graph one after the other; what they read lies in memory far apart, so that it
@@ -159,7 +162,8 @@ void compile(runtime::Context& context, const std::vector<Line>& lines) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) {
+  const bool step = count == 3 && std::string(arguments[2]) == "--step";
+  if (count != 2 && !step) {
     std::cerr << "usage: sweep_sm90 LIST (lines \"KERNEL M SPEC\"; \"-\" reads standard input)\n";
     return 2;
   }
@@ -177,7 +181,9 @@ int main(int count, char** arguments) {
     runtime::Context context(std::move(options));
     compile(context, lines);
     Sweep sweep(context);
+    if (step) std::cout << "ready\n" << std::flush;
     for (const Line& line : lines) {
+      if (std::string go; step && !std::getline(std::cin, go)) break;
       std::string result;
       try {
         result = fmt::format("{:.3f}", 1e6 * sweep.seconds(line));

@@ -26,23 +26,15 @@ namespace rose::kernels {
 
 std::span<const CatalogEntry> catalog() {
   static const std::vector<CatalogEntry> entries{
-      rms_norm_entry(),
-      layer_norm_entry(),
-      activation_entry(),
-      softmax_entry(),
-      rotary_entry(),
-      qk_rope_cache_entry(),
-      embedding_entry(),
-      quantize_entry(),
-      sample_entry(),
-      gemm_entry(),
-      gemm_few_entry(), gemm_decode_entry(),
-      gemm_sm90_entry(),
-      gemm_x86_entry(),
-      x86_activations_entry(),
-      x86_attention_entry(),
-      attention_sm90_entry(),
-      decode_attention_sm90_entry(),
+      rms_norm_entry(),         layer_norm_entry(),
+      activation_entry(),       softmax_entry(),
+      rotary_entry(),           qk_rope_cache_entry(),
+      embedding_entry(),        quantize_entry(),
+      sample_entry(),           gemm_entry(),
+      gemm_few_entry(),         gemm_decode_entry(),
+      gemm_sm90_entry(),        gemm_x86_entry(),
+      x86_activations_entry(),  x86_attention_entry(),
+      attention_sm90_entry(),   decode_attention_sm90_entry(),
       decode_plan_sm90_entry(),
   };
   return entries;

@@ -5,15 +5,19 @@
 
 #include "kernels/gemm/sm90.h"
 #include "kernels/gemm/sm90_common.h"
+#include "kernels/gemm/sm90_decode.h"
 #include "kernels/gemm/sm90_few.h"
 
 namespace rose::kernels {
 
 namespace {
 
-// The programs of a Spec: for few rows one for each of these limits, whose cut of the weights, and so the
-// order of sums, is the same up to 64 rows; for more rows one for each width of a tile.
+// The programs of a Spec, by rows of a: for decoding one for each of the first limits, whose rows of the
+// weights are each summed by one block over all of K, so that a row's bits are the same in all of them; for a
+// few more rows one for each of the next limits, where blocks share tiles along K; for many rows one for each
+// width of a tile.
 constexpr std::array<int, 6> kFewRows = {8, 16, 32, 64, 128, 256};
+constexpr size_t kDecode = 4;
 constexpr std::array<int, 3> kTiles = {128, 192, 256};
 constexpr size_t kManyRows = kFewRows.size();
 static_assert(kManyRows + kTiles.size() == Gemm::kPrograms);
@@ -24,31 +28,42 @@ constexpr int64_t kNarrow = 6000, kWide = 20000;
 int64_t most_few_rows(const GemmSpec& spec) { return spec.n < kNarrow ? 256 : spec.n < kWide ? 128 : 64; }
 
 // Columns of a tile: as long as the last wave of tiles runs, part of the device is idle. Weights:
-// microseconds of a wave with K = 4096 on an H200.
+// microseconds of a wave with K = 4096 on an H200; a single row of tiles is bound by memory, where wide ones
+// are better.
 size_t best_tile(const GemmSpec& spec, int64_t m, int processors) {
-  constexpr std::array<double, 3> kWave = {25.1, 39.0, 49.8};
+  const std::array<double, 3> wave = {m <= 128 ? 27.0 : 25.1, 39.0, m <= 128 ? 49.8 : 50.3};
   size_t best = 0;
   double least = 1e30;
   for (size_t i = 0; i < kTiles.size(); ++i) {
     if (spec.gated && kTiles[i] % 128) continue;
     int64_t tiles = ceil_div(m, 128) * ceil_div(spec.n, kTiles[i]);
-    double cost = static_cast<double>(ceil_div(tiles, processors)) * kWave[i];
+    double cost = static_cast<double>(ceil_div(tiles, processors)) * wave[i];
     if (cost <= least) best = i, least = cost;
   }
   return best;
 }
 
+// One block with all of a multiprocessor's memory streams as fast as two that halve it or faster
+// (measured: 56.8 against 58.4 us at 28672 x 4096, 11.0 against 12.2 at 4096 x 4096 with 64 rows), though the
+// next launch begins later. Tiles that are low need more steps along K in a stage, or waiting for stages
+// takes longer than their bytes.
+GemmDecodeSpec decode(const GemmSpec& spec, int tokens, int processors) {
+  GemmDecodeSpec s;
+  static_cast<GemmSpec&>(s) = spec;
+  s.tokens = tokens, s.cluster = 1, s.resident = 1;
+  s.blocks = static_cast<int>(std::min<int64_t>(processors, spec.n / (spec.gated ? 16 : 8)));
+  const int64_t height = gemm_deal(s).height;
+  s.steps = tokens > 32 || height > 48 ? 1 : tokens == 8 && height <= 32 ? 4 : 2;
+  s.stages = gemm_decode_stages(s);
+  return s;
+}
+
 GemmFewSpec few_rows(const GemmSpec& spec, int tokens, int processors) {
   GemmFewSpec s;
   static_cast<GemmSpec&>(s) = spec;
-  s.tokens = tokens;
-  s.rows = 64;
-  s.steps = 1;
-  // One block with all the memory streams faster than two that halve it (measured: 55.8 against 61.3 us at
-  // 28672 x 4096), though the next launch begins later.
-  s.resident = 1;
+  s.tokens = tokens, s.rows = 64, s.steps = 1, s.resident = 1;
   s.stages = gemm_few_stages(tokens, s.rows, s.steps, s.resident);
-  s.blocks = static_cast<int>(std::min<int64_t>(processors, gemm_cut(s).units()));
+  s.blocks = gemm_few_blocks(spec.n, spec.k, s.rows, s.steps, processors);
   return s;
 }
 
@@ -75,7 +90,8 @@ void pack_gated(const std::byte* gate, const std::byte* up, std::byte* packed, i
 
 Gemm::Gemm(runtime::Context& context, const GemmSpec& spec) : context_(&context), spec_(spec) {
   check_gemm(runtime::target_of(context.properties()), spec, "gemm");
-  const size_t bytes = static_cast<size_t>(gemm_few_counters(few(0))) * 4;
+  const size_t bytes =
+      static_cast<size_t>(gemm_few_counters(few_rows(spec, 128, context.properties().processors))) * 4;
   counters_ = context.device().allocate(bytes);
   auto stream = context.device().create_stream();
   stream->fill_words(counters_, 0, bytes);
@@ -87,16 +103,16 @@ size_t Gemm::program_number(int64_t m) const {
   return static_cast<size_t>(std::lower_bound(kFewRows.begin(), kFewRows.end(), m) - kFewRows.begin());
 }
 
-GemmFewSpec Gemm::few(size_t number) const {
-  return few_rows(spec_, kFewRows[number], context_->properties().processors);
-}
-
 const runtime::Program& Gemm::program_of(size_t number) {
   auto& found = programs_[number];
-  if (!found)
-    found = number >= kManyRows
-                ? &program(*context_, "gemm_sm90", many_rows(spec_, number - kManyRows), gemm_sm90)
-                : &program(*context_, "gemm_few", few(number), gemm_few);
+  if (found) return *found;
+  const int processors = context_->properties().processors;
+  if (number >= kManyRows)
+    found = &program(*context_, "gemm_sm90", many_rows(spec_, number - kManyRows), gemm_sm90);
+  else if (number >= kDecode)
+    found = &program(*context_, "gemm_few", few_rows(spec_, kFewRows[number], processors), gemm_few);
+  else
+    found = &program(*context_, "gemm_decode", decode(spec_, kFewRows[number], processors), gemm_decode);
   return *found;
 }
 
@@ -119,19 +135,23 @@ void Gemm::prepare(int64_t max_m) {
 
 int64_t Gemm::workspace_bytes(int64_t max_m) const {
   int64_t most = 0;
-  for (size_t i = 0; i < kManyRows && (i == 0 || kFewRows[i - 1] < std::min(max_m, most_few_rows(spec_)));
-       ++i)
-    most = std::max(most, gemm_few_workspace_bytes(few(i)));
+  for (size_t i = kDecode; i < kManyRows && kFewRows[i - 1] < std::min(max_m, most_few_rows(spec_)); ++i)
+    most = std::max(
+        most, gemm_few_workspace_bytes(few_rows(spec_, kFewRows[i], context_->properties().processors)));
   return most;
 }
 
 void Gemm::operator()(runtime::Stream& stream, const Operands& operands, int64_t m) {
   const size_t number = program_number(m);
   const auto& kernel = program_of(number);
+  const int processors = context_->properties().processors;
   if (number >= kManyRows)
     launch_gemm_sm90(*context_, stream, many_rows(spec_, number - kManyRows), kernel, operands, m);
+  else if (number >= kDecode)
+    launch_gemm_few(*context_, stream, few_rows(spec_, kFewRows[number], processors), kernel, operands,
+                    counters_, m);
   else
-    launch_gemm_few(*context_, stream, few(number), kernel, operands, counters_, m);
+    launch_gemm_decode(*context_, stream, decode(spec_, kFewRows[number], processors), kernel, operands, m);
 }
 
 }  // namespace rose::kernels

@@ -10,8 +10,6 @@
 
 namespace rose::kernels {
 
-struct GemmFewSpec;
-
 struct GemmSpec {
   ir::Type dtype = ir::bf16;        // of a, weights and residual: bf16 or f16
   ir::Type out_dtype = ir::bf16;    // dtype, or f32
@@ -87,7 +85,6 @@ class Gemm {
 
  private:
   size_t program_number(int64_t m) const;
-  GemmFewSpec few(size_t number) const;
   const runtime::Program& program_of(size_t number);
 
   runtime::Context* context_;

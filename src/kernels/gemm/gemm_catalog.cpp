@@ -55,7 +55,8 @@ CatalogEntry gemm_few_entry() {
 
 CatalogEntry gemm_decode_entry() {
   auto e = catalog_entry<GemmDecodeSpec>(
-      "gemm_decode", "bf16 and f16 matrix product on Hopper, up to 64 rows (rows of weights dealt to all processors)",
+      "gemm_decode",
+      "bf16 and f16 matrix product on Hopper, up to 64 rows (rows of weights dealt to all processors)",
       gemm_decode,
       {"n=6144,k=4096,pdl=1", "n=4096,k=14336,tokens=16,steps=2,stages=5,residual=1,pdl=1",
        "n=28672,k=4096,gated=1,activation=silu,tokens=64,stages=6,cluster=2",

@@ -24,11 +24,11 @@ dsl::Val gemm_activation(const GemmSpec& spec, const dsl::Val& x);
 struct GemmTensors {
   dsl::Tensor out, bias, residual;
 };
-// The epilogue of a warpgroup whose accumulators have 64 rows of the weights, from `row` (u32) on, as rows and tokens as
-// columns: everything behind the sum, and the stores. Rows at `end` (s64) and beyond are left out. The kernel's
-// dimension "m" is the number of tokens.
-void store_swapped(dsl::Block& block, const GemmSpec& spec, const dsl::Accumulator& sums, const GemmTensors& tensors,
-                   const dsl::Val& row, const std::optional<dsl::Val>& end);
+// The epilogue of a warpgroup whose accumulators have 64 rows of the weights, from `row` (u32) on, as rows
+// and tokens as columns: everything behind the sum, and the stores. Rows at `end` (s64) and beyond are left
+// out. The kernel's dimension "m" is the number of tokens.
+void store_swapped(dsl::Block& block, const GemmSpec& spec, const dsl::Accumulator& sums,
+                   const GemmTensors& tensors, const dsl::Val& row, const std::optional<dsl::Val>& end);
 
 // A row-major matrix whose boxes are 64 elements (one row of the 128-byte swizzle) by `box_rows`.
 runtime::TensorMap gemm_map(runtime::Context& context, ir::Type dtype, runtime::DevicePointer base,

@@ -20,15 +20,17 @@ constexpr const char* kName = "gemm_decode";
 
 void check(const ir::Target& target, const GemmDecodeSpec& spec) {
   check_gemm(target, spec, kName);
-  require(spec.tokens == 8 || spec.tokens == 16 || spec.tokens == 32 || spec.tokens == 64, kName, "tokens", spec.tokens,
-          "use 8, 16, 32 or 64");
+  require(spec.tokens == 8 || spec.tokens == 16 || spec.tokens == 32 || spec.tokens == 64, kName, "tokens",
+          spec.tokens, "use 8, 16, 32 or 64");
   require(spec.steps == 1 || spec.steps == 2 || spec.steps == 4, kName, "steps", spec.steps, "use 1, 2 or 4");
   require(spec.stages >= 2 && spec.stages <= 32, kName, "stages", spec.stages, "use 2 to 32");
   require(spec.resident == 1 || spec.resident == 2, kName, "resident", spec.resident, "use 1 or 2");
-  require(spec.cluster == 1 || spec.cluster == 2 || spec.cluster == 4, kName, "cluster", spec.cluster, "use 1, 2 or 4");
-  require(spec.tokens / spec.cluster >= 8, kName, "cluster", spec.cluster, "each block loads at least 8 tokens");
-  require(spec.blocks >= 1 && spec.blocks <= 1024 && spec.blocks % spec.cluster == 0, kName, "blocks", spec.blocks,
-          "use a multiple of cluster up to 1024");
+  require(spec.cluster == 1 || spec.cluster == 2 || spec.cluster == 4, kName, "cluster", spec.cluster,
+          "use 1, 2 or 4");
+  require(spec.tokens / spec.cluster >= 8, kName, "cluster", spec.cluster,
+          "each block loads at least 8 tokens");
+  require(spec.blocks >= 1 && spec.blocks <= 1024 && spec.blocks % spec.cluster == 0, kName, "blocks",
+          spec.blocks, "use a multiple of cluster up to 1024");
 }
 
 int64_t round_up(int64_t value, int64_t multiple) { return ceil_div(value, multiple) * multiple; }
@@ -55,7 +57,8 @@ int gemm_decode_stages(const GemmDecodeSpec& spec) {
   // Of a multiprocessor's 228 KB each block keeps 1 KB for the system; a block has at most 227 KB.
   const int64_t height = gemm_deal(spec).height;
   const int64_t budget = 228 * 1024 / spec.resident - 1024 - 512 - (kTall - height) * kRowBytes;
-  return static_cast<int>(std::clamp<int64_t>(budget / (spec.steps * (spec.tokens + height) * kRowBytes), 2, 32));
+  return static_cast<int>(
+      std::clamp<int64_t>(budget / (spec.steps * (spec.tokens + height) * kRowBytes), 2, 32));
 }
 
 ir::Kernel gemm_decode(const ir::Target& target, const GemmDecodeSpec& spec) {
@@ -68,12 +71,15 @@ ir::Kernel gemm_decode(const ir::Target& target, const GemmDecodeSpec& spec) {
   const int x_rows = spec.tokens / spec.cluster;  // that each block of a cluster loads for all
   const auto tiles = static_cast<uint32_t>(deal.tiles);
 
-  Launch launch{
-      .target = target, .threads = 256, .cluster = spec.cluster, .min_blocks = spec.resident, .pdl = spec.pdl};
+  Launch launch{.target = target,
+                .threads = 256,
+                .cluster = spec.cluster,
+                .min_blocks = spec.resident,
+                .pdl = spec.pdl};
   return record(kName, launch, [&](Block& block) {
-    Val map_w = block.tensor_map("map_w");                               // box [height, 64]
+    Val map_w = block.tensor_map("map_w");                                 // box [height, 64]
     Val map_last = last == height ? map_w : block.tensor_map("map_last");  // box [last, 64]
-    Val map_x = block.tensor_map("map_x");                               // box [tokens / cluster, 64]
+    Val map_x = block.tensor_map("map_x");                                 // box [tokens / cluster, 64]
     GemmTensors tensors;
     tensors.out = block.output("out", spec.out_dtype, shape(dynamic("m"), spec.out_columns()),
                                shape(dynamic("out_stride"), 1));
@@ -103,7 +109,8 @@ ir::Kernel gemm_decode(const ir::Target& target, const GemmDecodeSpec& spec) {
 
     Val me = op1("special", Type{}, {}, {int64_t(ir::Special::kBlockX)});
     auto first_row = [&](const Val& b) {
-      auto run = static_cast<uint32_t>(deal.units / deal.blocks), rest = static_cast<uint32_t>(deal.units % deal.blocks);
+      auto run = static_cast<uint32_t>(deal.units / deal.blocks),
+           rest = static_cast<uint32_t>(deal.units % deal.blocks);
       Val units = rest == 0 ? b * run : b * run + min(b, rest);
       return units * static_cast<uint32_t>(deal.unit);
     };
@@ -121,10 +128,11 @@ ir::Kernel gemm_decode(const ir::Target& target, const GemmDecodeSpec& spec) {
             Val full = pipe.acquire_part(state, spec.steps * rows * kRowBytes);
             Val to = address_of(sW) + Val(state.stage) * static_cast<uint32_t>(w_bytes);
             for (int s = 0; s < spec.steps; ++s)
-              tma_load_hint(to + static_cast<uint32_t>(s * height * kRowBytes), map,
-                            {bitcast(s32, step * static_cast<uint32_t>(stage_k) + static_cast<uint32_t>(s * kTileK)),
-                             bitcast(s32, row)},
-                            full, once);
+              tma_load_hint(
+                  to + static_cast<uint32_t>(s * height * kRowBytes), map,
+                  {bitcast(s32, step * static_cast<uint32_t>(stage_k) + static_cast<uint32_t>(s * kTileK)),
+                   bitcast(s32, row)},
+                  full, once);
             state.advance(spec.stages);
           }
         };
@@ -147,10 +155,11 @@ ir::Kernel gemm_decode(const ir::Target& target, const GemmDecodeSpec& spec) {
             Val full = pipe.acquire_part(state, x_bytes);
             Val to = address_of(sX) + Val(state.stage) * static_cast<uint32_t>(x_bytes) + mine * kRowBytes;
             for (int s = 0; s < spec.steps; ++s)
-              tma_load(to + static_cast<uint32_t>(s * spec.tokens * kRowBytes), map_x,
-                       {bitcast(s32, step * static_cast<uint32_t>(stage_k) + static_cast<uint32_t>(s * kTileK)),
-                        bitcast(s32, mine)},
-                       full, spec.cluster > 1 ? (1 << spec.cluster) - 1 : 0);
+              tma_load(
+                  to + static_cast<uint32_t>(s * spec.tokens * kRowBytes), map_x,
+                  {bitcast(s32, step * static_cast<uint32_t>(stage_k) + static_cast<uint32_t>(s * kTileK)),
+                   bitcast(s32, mine)},
+                  full, spec.cluster > 1 ? (1 << spec.cluster) - 1 : 0);
             state.advance(spec.stages);
           }
         }

@@ -1,9 +1,9 @@
 // Matrix products on Hopper for decoding: up to 64 rows of `a` (called tokens here), at the speed of memory.
 //
-// The operands change sides: rows of the weights are the tall side of wgmma, tokens its narrow side. The rows are dealt to
-// the multiprocessors in eights (gated: sixteens), each block sums all of K for its rows, and so no block waits for
-// another. A tile may have fewer than wgmma's 64 rows; what lies behind it in shared memory is multiplied too, and left
-// out of the result.
+// The operands change sides: rows of the weights are the tall side of wgmma, tokens its narrow side. The rows
+// are dealt to the multiprocessors in eights (gated: sixteens), each block sums all of K for its rows, and so
+// no block waits for another. A tile may have fewer than wgmma's 64 rows; what lies behind it in shared
+// memory is multiplied too, and left out of the result.
 #pragma once
 
 #include "kernels/gemm/gemm.h"
@@ -16,7 +16,8 @@ struct GemmDecodeSpec : GemmSpec {
   int steps = 1;     // of 64 elements along K in one stage: 1, 2 or 4
   int stages = 12;   // of the pipeline
   int cluster = 1;   // blocks that share what they load of a: 1, 2 or 4
-  int resident = 2;  // blocks that shall fit on a multiprocessor, so that the next launch can begin early: 1 or 2
+  int resident =
+      2;  // blocks that shall fit on a multiprocessor, so that the next launch can begin early: 1 or 2
 
   void fields(Fields& f) {
     GemmSpec::fields(f);
@@ -32,8 +33,9 @@ struct GemmDecodeSpec : GemmSpec {
 // How the rows of the weights are dealt.
 struct GemmDeal {
   int64_t unit = 8, units = 0, blocks = 1;  // rows dealt together; of them in all
-  int64_t tiles = 0, height = 0, last = 0;  // of the longest block: tiles, their rows, and those of the last one
-  int64_t first(int64_t block) const;       // row at which a block's rows begin; of `blocks`: n
+  int64_t tiles = 0, height = 0,
+          last = 0;                    // of the longest block: tiles, their rows, and those of the last one
+  int64_t first(int64_t block) const;  // row at which a block's rows begin; of `blocks`: n
 };
 GemmDeal gemm_deal(const GemmDecodeSpec& spec);
 // As many stages as fit.

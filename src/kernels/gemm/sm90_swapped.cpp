@@ -8,8 +8,8 @@ namespace rose::kernels {
 using namespace dsl;
 
 // A thread holds rows r and r + 8 of its warp's sixteen, and tokens 8j + 2(lane % 4) (+ 1) in group j.
-void store_swapped(Block& block, const GemmSpec& spec, const Accumulator& sums, const GemmTensors& t, const Val& first_row,
-                   const std::optional<Val>& end) {
+void store_swapped(Block& block, const GemmSpec& spec, const Accumulator& sums, const GemmTensors& t,
+                   const Val& first_row, const std::optional<Val>& end) {
   const auto& r = sums.fragments[0];
   const Val lane = block.lane();
   Val row16 = first_row + ((block.thread32() & 127u) >> 5) * 16u;
@@ -35,7 +35,8 @@ void store_swapped(Block& block, const GemmSpec& spec, const Accumulator& sums, 
     if (spec.residual)
       for (int j = j0; j < j1; ++j)
         for (int i = 0; i < 2 * halves; ++i)
-          rest.push_back(load_pack(t.residual, (first + (8 * j + i % 2)) * t.residual.strides[0].value + column,
+          rest.push_back(load_pack(t.residual,
+                                   (first + (8 * j + i % 2)) * t.residual.strides[0].value + column,
                                    8 * (i / 2), 1, valid(j, i % 2, i / 2))[0]);
     for (int j = j0; j < j1; ++j)
       for (int i = 0; i < 2 * halves; ++i) {

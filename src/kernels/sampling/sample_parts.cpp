@@ -18,7 +18,8 @@ Val key_of(const Val& v) {
 Val value_of(const Val& key) { return bitcast(f32, key ^ ((key >> 31) & 0x7fffffff)); }
 
 Frag adjusted(const SampleSpec& spec, const Settings& settings, const Frag& clean, const RowLayout& lanes,
-              const std::function<Tensor(const Val& row)>& counts, const std::function<Tensor(const Val& row)>& bias) {
+              const std::function<Tensor(const Val& row)>& counts,
+              const std::function<Tensor(const Val& row)>& bias) {
   Frag v = clean;
   if (spec.bias) {
     Val row = settings.integer(kBiasRow), given = row >= 0;

@@ -44,7 +44,8 @@ dsl::Frag one_where(const dsl::Frag& v, const std::function<dsl::Val(dsl::Val)>&
 dsl::Val key_of(const dsl::Val& v);
 dsl::Val value_of(const dsl::Val& key);
 
-// Steps 1 and 2 of sample.h for a row, or a part of one: counts and bias are given as the same part of their rows.
+// Steps 1 and 2 of sample.h for a row, or a part of one: counts and bias are given as the same part of their
+// rows.
 dsl::Frag adjusted(const SampleSpec& spec, const Settings& settings, const dsl::Frag& clean,
                    const dsl::RowLayout& lanes, const std::function<dsl::Tensor(const dsl::Val& row)>& counts,
                    const std::function<dsl::Tensor(const dsl::Val& row)>& bias);

@@ -46,7 +46,8 @@ TEST(GemmDecode, IsRecordedAndVerifiedWithoutAGpu) {
     for (int resident : {1, 2}) {
       GemmDecodeSpec spec;
       spec.n = 6144, spec.tokens = tokens, spec.resident = resident, spec.stages = gemm_decode_stages(spec);
-      EXPECT_LE(resident * (gemm_decode(target, spec).shared_bytes + 1024), 233472) << tokens << " " << resident;
+      EXPECT_LE(resident * (gemm_decode(target, spec).shared_bytes + 1024), 233472)
+          << tokens << " " << resident;
     }
 }
 
@@ -63,15 +64,16 @@ TEST(GemmDecode, RefusesWhatItCannotDo) {
 
 void check(const GemmDecodeSpec& spec, int64_t m) {
   const auto& kernel = program(test_context(), "gemm_decode", spec, gemm_decode);
-  check_gemm_against_reference(spec, m, fmt::format("{} m={}", spec_text(spec), m), [&](const Gemm::Operands& o) {
-    launch_gemm_decode(test_context(), test_stream(), spec, kernel, o, m);
-  });
+  check_gemm_against_reference(spec, m, fmt::format("{} m={}", spec_text(spec), m),
+                               [&](const Gemm::Operands& o) {
+                                 launch_gemm_decode(test_context(), test_stream(), spec, kernel, o, m);
+                               });
 }
 
 TEST(GemmDecode, MatchesTheReferenceHoweverRowsAreDealt) {
   if (!on_hopper()) GTEST_SKIP() << kNeedsHopper;
-  for (auto [tokens, steps, cluster] :
-       std::vector<std::array<int, 3>>{{8, 1, 1}, {16, 2, 1}, {32, 4, 1}, {32, 1, 2}, {64, 1, 1}, {64, 2, 4}}) {
+  for (auto [tokens, steps, cluster] : std::vector<std::array<int, 3>>{
+           {8, 1, 1}, {16, 2, 1}, {32, 4, 1}, {32, 1, 2}, {64, 1, 1}, {64, 2, 4}}) {
     GemmDecodeSpec spec;
     spec.tokens = tokens, spec.steps = steps, spec.cluster = cluster, spec.stages = 3;
     spec.resident = 1, spec.residual = steps == 1, spec.pdl = steps == 2;
