@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "hub/error.h"
@@ -53,6 +54,8 @@ int perform(const Action& action) {
 }  // namespace
 
 int run(int argc, const char* const* argv, const std::string& version) {
+  std::signal(SIGPIPE,
+              SIG_IGN);  // writing to a closed pipe fails, with a message, instead of ending the program
   CLI::App app{
       "ROSE, the Runtime-Optimized Serving Engine.\n\n"
       "Kernels are written in C++, specialised while the program runs, and compiled in milliseconds for\n"
@@ -75,7 +78,7 @@ int run(int argc, const char* const* argv, const std::string& version) {
       "  ROSE_PTXAS   NVIDIA's assembler, which `kernels check` and `kernels show --emit asm` need");
 
   Action action;
-  add_run(app, action), add_generate(app, action), add_info(app, action);
+  add_run(app, action), add_generate(app, action), add_score(app, action), add_info(app, action);
   add_embed(app, action), add_rerank(app, action), add_classify(app, action);
   add_pull(app, action), add_list(app, action), add_rm(app, action);
   add_devices(app, action);

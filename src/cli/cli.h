@@ -44,6 +44,7 @@ void add_pull(CLI::App& parent, Action& action);
 void add_rm(CLI::App& parent, Action& action);
 void add_run(CLI::App& parent, Action& action);
 void add_bench_model(CLI::App& parent, Action& action);
+void add_score(CLI::App& parent, Action& action);
 void add_kernels_list(CLI::App& parent, Action& action);
 void add_kernels_show(CLI::App& parent, Action& action);
 void add_kernels_check(CLI::App& parent, Action& action);

@@ -2,52 +2,73 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <fstream>
-#include <iterator>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "cli/models.h"
+#include "cli/generation_options.h"
 
 namespace rose::cli {
 namespace {
 
+using nlohmann::ordered_json;
+
 struct Options {
   ModelOptions model;
+  GenerationOptions generation;
   std::string prompt, prompt_file, system;
-  int64_t max_tokens = 256, context = 0;
-  engine::SamplingOptions sampling;
-  std::vector<std::string> stop;
-  uint64_t seed = 0;
-  bool seeded = false, raw = false, json = false, logprobs = false, ignore_eos = false;
+  int32_t top_logprobs = 0;
+  bool raw = false, json = false, logprobs = false;
 };
-
-std::string prompt_of(const Options& o) {
-  if (o.prompt_file.empty()) return o.prompt;
-  std::ifstream file(o.prompt_file, std::ios::binary);
-  if (!file) throw CliError(fmt::format("--prompt-file {}: cannot be read", o.prompt_file));
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 double milliseconds(double seconds) { return std::round(seconds * 1e5) / 100; }
 
-int generate(const Options& o) {
-  Interruption interruption;
-  LanguageModel model(o.model, o.context);
-  engine::GenerationRequest request;
-  if (o.raw || !model.vocabulary.has_template()) {
+std::vector<int32_t> encode_prompt(const Options& o, const std::string& prompt,
+                                   const models::Vocabulary& vocabulary) {
+  if (o.raw || !vocabulary.has_template()) {
     if (!o.system.empty())
       throw CliError("--system needs a chat template, and --raw or this model leaves it out");
-    request.prompt = model.vocabulary.encode(prompt_of(o));
-  } else {
-    std::vector<models::Message> messages;
-    if (!o.system.empty()) messages.push_back({"system", o.system});
-    messages.push_back({"user", prompt_of(o)});
-    request.prompt = model.vocabulary.encode_chat(model.vocabulary.chat_prompt(messages));
+    return vocabulary.encode(prompt);
   }
-  request.max_tokens = o.max_tokens, request.sampling = o.sampling, request.stop_strings = o.stop,
-  request.logprobs = o.logprobs;
-  if (o.seeded) request.sampling.seed = o.seed;
-  if (!o.ignore_eos) request.stop_tokens = model.vocabulary.stop_tokens();
+  std::vector<models::Message> messages;
+  if (!o.system.empty()) messages.push_back({"system", o.system});
+  messages.push_back({"user", prompt});
+  return vocabulary.encode_chat(vocabulary.chat_prompt(messages));
+}
+
+// A token beside its text and the logarithm of its probability, before all sampling options.
+ordered_json token_json(const models::Vocabulary& vocabulary, int32_t token, float logprob) {
+  auto id = static_cast<uint32_t>(token);
+  return {{"token", token},
+          {"text", vocabulary.tokenizer().decode(std::span(&id, 1), false)},
+          {"logprob", logprob}};
+}
+
+ordered_json logprobs_json(const models::Vocabulary& vocabulary, const engine::GenerationResult& result) {
+  auto list = ordered_json::array();
+  for (size_t i = 0; i < result.tokens.size(); ++i) {
+    auto entry = token_json(vocabulary, result.tokens[i], result.logprobs.at(i));
+    if (!result.top_logprobs.empty()) {
+      entry["top"] = ordered_json::array();
+      for (auto [token, logprob] : result.top_logprobs.at(i))
+        entry["top"].push_back(token_json(vocabulary, token, logprob));
+    }
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+int generate(const Options& o) {
+  std::string prompt = o.prompt_file.empty() ? o.prompt : read_text_file("--prompt-file", o.prompt_file);
+  expect_utf8("--prompt", prompt), expect_utf8("--system", o.system);
+  if (prompt.empty())
+    throw CliError(o.prompt_file.empty() ? "--prompt: is empty; a model needs something to answer"
+                                         : fmt::format("--prompt-file {}: is empty", o.prompt_file));
+  if ((o.logprobs || o.top_logprobs) && !o.json)
+    throw CliError("--logprobs and --top-logprobs are shown with --json alone");
+  Interruption interruption;
+  LanguageModel model(o.model, o.generation.context);
+  auto request = make_request(o.generation, model.vocabulary, encode_prompt(o, prompt, model.vocabulary));
+  request.logprobs = o.logprobs || o.top_logprobs, request.top_logprobs = o.top_logprobs;
   bool written = true;
   request.on_text = [&](std::string_view text) {
     if (!o.json) written = write_out(text);
@@ -61,25 +82,26 @@ int generate(const Options& o) {
     model.engine->step();
     result = model.engine->take(id);
   }
-  if (!result) throw CliError("interrupted", kFailed);
+  if (!result || (written && result->finish == engine::FinishReason::kCancelled)) {
+    if (!o.json) write_out("\n");
+    throw CliError("interrupted", kFailed);
+  }
   double prompt_seconds = result->first_token_seconds, generate_seconds = watch.lap() - prompt_seconds;
   if (o.json) {
-    nlohmann::ordered_json json{{"text", result->text},
-                                {"tokens", result->tokens},
-                                {"finish_reason", engine::finish_name(result->finish)}};
+    ordered_json json{{"text", result->text},
+                      {"tokens", result->tokens},
+                      {"finish_reason", engine::finish_name(result->finish)}};
     json["usage"] = {{"prompt_tokens", result->prompt_tokens}, {"completion_tokens", result->tokens.size()}};
-    if (o.logprobs) json["logprobs"] = result->logprobs;
-    json["seed"] = result->seed;
+    if (o.logprobs || o.top_logprobs) json["logprobs"] = logprobs_json(model.vocabulary, *result);
     json["timings"] = {{"load_ms", milliseconds(model.load_seconds)},
                        {"compile_ms", milliseconds(model.compile_seconds)},
                        {"prompt_ms", milliseconds(prompt_seconds)},
                        {"generate_ms", milliseconds(generate_seconds)}};
-    written = write_out(json.dump(2) + "\n");
+    written = write_out(json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n");
   } else if (written) {
     written = write_out("\n");
   }
   if (!written) throw CliError("nobody reads standard output any more", kFailed);
-  if (result->finish == engine::FinishReason::kCancelled) throw CliError("interrupted", kFailed);
   return kDone;
 }
 
@@ -90,44 +112,22 @@ void add_generate(CLI::App& parent, Action& action) {
   auto o = std::make_shared<Options>();
   add_model_options(*command, o->model);
   auto* prompt = command->add_option("--prompt,-p", o->prompt, "The prompt");
-  command->add_option("--prompt-file", o->prompt_file, "A file with the prompt")->excludes(prompt);
+  command->add_option("--prompt-file", o->prompt_file, "A file with the prompt; -: standard input")
+      ->excludes(prompt);
   command->add_option("--system", o->system, "What the model is told ahead of the prompt");
-  command->add_option("--max-tokens,-n", o->max_tokens, "Tokens of the answer at most")
-      ->capture_default_str();
-  command
-      ->add_option("--context", o->context,
-                   "Tokens of prompt and answer at most; 0: the model's own, up to 4096")
-      ->capture_default_str();
-  command
-      ->add_option("--temperature,-t", o->sampling.temperature,
-                   "0: always the likeliest token; 1: as the model learnt")
-      ->capture_default_str();
-  command
-      ->add_option("--top-p", o->sampling.top_p,
-                   "Draw among the likeliest tokens that together have this probability")
-      ->capture_default_str();
-  command->add_option("--top-k", o->sampling.top_k, "Draw among so many of the likeliest tokens; 0: all")
-      ->capture_default_str();
-  command
-      ->add_option("--min-p", o->sampling.min_p,
-                   "Leave out tokens less likely than this part of the likeliest")
-      ->capture_default_str();
-  command
-      ->add_option("--repetition-penalty", o->sampling.repetition,
-                   "Above 1: tokens that were there become less likely")
-      ->capture_default_str();
-  auto* seed = command->add_option("--seed", o->seed, "The same seed gives the same answer");
-  command->add_option("--stop", o->stop, "Ends the answer when it appears; may be given several times");
-  command->add_flag("--ignore-eos", o->ignore_eos, "Go on where the model would end");
   command->add_flag("--raw", o->raw, "Complete the prompt as it is, without the model's chat template");
+  add_generation_options(*command, o->generation);
   command->add_flag("--logprobs", o->logprobs, "With --json: the logarithm of each token's probability");
-  command->add_flag("--json", o->json, "Print JSON: text, tokens, finish_reason, usage, seed, timings");
+  command->add_option("--top-logprobs", o->top_logprobs,
+                      "The same, and those of so many of the likeliest tokens");
+  command->add_flag("--json", o->json,
+                    "Print JSON: text, tokens, finish_reason (stop, length), usage, logprobs, timings");
   command->footer(
       "Examples:\n  rose generate smollm2 --prompt 'Why is the sky blue?' --temperature 0\n"
-      "  rose generate smollm2 --raw --prompt 'Once upon a time' --max-tokens 40 --seed 1 --json");
-  command->callback([&action, o, seed, prompt] {
+      "  rose generate smollm2 --raw --prompt 'Once upon a time' --max-tokens 40 --seed 1 --json\n"
+      "  rose generate smollm2 --prompt-file letter.txt --stop 'Yours' --top-p 0.9");
+  command->callback([&action, o, prompt] {
     if (prompt->count() == 0 && o->prompt_file.empty()) throw CLI::RequiredError("--prompt or --prompt-file");
-    o->seeded = seed->count() > 0;
     action = [o] { return generate(*o); };
   });
 }

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "hub/local.h"
+#include "models/memory.h"
 
 namespace rose::cli {
 namespace {
@@ -81,13 +82,19 @@ std::unique_ptr<runtime::Context> open_model_context(const ModelOptions& options
   return context;
 }
 
-LanguageModel::LanguageModel(const ModelOptions& options, int64_t context_tokens)
+LanguageModel::LanguageModel(const ModelOptions& options, int64_t context_tokens, bool keep_prefix)
     : checkpoint(models::Checkpoint::open(find_model_path(options.model))), vocabulary(checkpoint) {
   auto precision = precision_of(options);
+  if (context_tokens < 0)
+    throw CliError(
+        fmt::format("--context {}: use 1 or more tokens, or 0 for the model's own", context_tokens));
   context = open_model_context(options);
+  auto config = models::read_decoder_config(checkpoint);
+  if (context->properties().kind == runtime::DeviceProperties::Kind::kX86)
+    models::expect_memory(checkpoint, models::memory_need(checkpoint, config, context_tokens));
   decoder = models::load_decoder(*context, checkpoint, precision);
   engine::EngineOptions engine_options;
-  engine_options.cache_tokens = context_tokens;
+  engine_options.cache_tokens = context_tokens, engine_options.keep_prefix = keep_prefix;
   engine = std::make_unique<engine::GenerationEngine>(*context, *decoder, vocabulary, engine_options);
   auto counters = context->cache().counters();
   compile_seconds = counters.build_seconds + counters.load_seconds + counters.disk_seconds;
@@ -101,13 +108,9 @@ bool write_out(std::string_view text) {
 Interruption::Interruption() {
   interrupted = 0;
   std::signal(SIGINT, on_interrupt);
-  std::signal(SIGPIPE, SIG_IGN);
 }
 
-Interruption::~Interruption() {
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGPIPE, SIG_DFL);
-}
+Interruption::~Interruption() { std::signal(SIGINT, SIG_DFL); }
 
 bool Interruption::requested() const { return interrupted != 0; }
 

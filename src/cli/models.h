@@ -34,7 +34,8 @@ std::unique_ptr<runtime::Context> open_model_context(const ModelOptions& options
 
 // A language model, ready to answer. Members die in the right order.
 struct LanguageModel {
-  explicit LanguageModel(const ModelOptions& options, int64_t context_tokens);
+  // context_tokens: of the KV cache; 0: the model's own, up to 4096. keep_prefix: as engine::EngineOptions.
+  explicit LanguageModel(const ModelOptions& options, int64_t context_tokens, bool keep_prefix = false);
 
   Stopwatch watch;  // starts before the files are opened
   models::Checkpoint checkpoint;
@@ -49,8 +50,7 @@ struct LanguageModel {
 // Writes to standard output at once. False when nobody reads any more.
 bool write_out(std::string_view text);
 
-// While one lives, Ctrl-C sets a flag instead of ending the program (a second one ends it), and a closed pipe
-// makes write_out fail.
+// While one lives, Ctrl-C sets a flag instead of ending the program (a second one ends it).
 class Interruption {
  public:
   Interruption();

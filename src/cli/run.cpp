@@ -1,22 +1,19 @@
 // `rose run`: a conversation in the terminal.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <iostream>
+#include <fstream>
 
-#include "cli/models.h"
+#include "cli/generation_options.h"
+#include "cli/line_editor.h"
 
 namespace rose::cli {
 namespace {
 
 struct Options {
   ModelOptions model;
+  GenerationOptions generation;
   std::string system;
-  int64_t max_tokens = 1024, context = 0;
-  engine::SamplingOptions sampling;
-  uint64_t seed = 0;
-  bool seeded = false;
 };
 
 constexpr const char* kHelp =
@@ -24,62 +21,106 @@ constexpr const char* kHelp =
     "/clear           forget the conversation\n"
     "/history         show it\n"
     "/system TEXT     what the model is told ahead of it; clears it\n"
+    "/retry           another answer to the last message\n"
+    "/set NAME VALUE  temperature, top-p, top-k, min-p, max-tokens or seed\n"
+    "/save FILE       write the conversation to a file\n"
     "/exit            end (also Ctrl-D)\n"
-    "\"\"\"              begins and ends a message of several lines\n"
-    "Ctrl-C           ends an answer; twice: the program\n";
+    "\"\"\"              begins and ends a message of several lines; pasted lines stay together\n"
+    "Up, Down         earlier messages\n"
+    "Ctrl-C           ends an answer, not the conversation\n";
 
 class Chat {
  public:
-  explicit Chat(const Options& options) : options_(options), model_(options.model, options.context) {
+  explicit Chat(const Options& options)
+      : options_(options), model_(options.model, options.generation.context, /*keep_prefix=*/true) {
+    expect_utf8("--system", options_.system);
     if (!model_.vocabulary.has_template())
       throw CliError("this model has no chat template; use `rose generate --raw`");
     clear();
   }
 
   int talk() {
-    terminal_ = isatty(STDIN_FILENO) != 0;
-    if (terminal_) fmt::print(stderr, "{}: /help shows the commands.\n", model_.checkpoint.name());
-    for (std::string line; read(line);) {
-      if (line.empty()) continue;
-      if (line.front() == '/') {
-        if (!command(line)) break;
-      } else {
-        answer(line);
+    if (editor_.terminal()) fmt::print(stderr, "{}: /help shows the commands.\n", model_.checkpoint.name());
+    std::string message;
+    while (read(message)) {
+      if (message.empty()) continue;
+      try {
+        if (message.front() == '/') {
+          if (!command(message)) break;
+        } else {
+          messages_.push_back({"user", message});
+          answer();
+        }
+      } catch (const engine::EngineError& error) {
+        fmt::print(stderr, "rose: error: {} (/clear begins anew)\n", error.what());
+      } catch (const text::TextError& error) {
+        messages_.pop_back();
+        fmt::print(stderr, "rose: error: {}\n", error.what());
       }
     }
     return kDone;
   }
 
  private:
+  // False at the end of the input. Where Ctrl-C broke off a line, the message is empty.
   bool read(std::string& message) {
     message.clear();
-    if (terminal_) fmt::print(stderr, "> ");
     std::string line;
-    if (!std::getline(std::cin, line)) return false;
-    if (!line.starts_with("\"\"\"")) {
-      message = line;
+    auto result = editor_.read("> ", line);
+    if (result == LineEditor::Result::kEnd) return false;
+    if (result == LineEditor::Result::kInterrupted) {
+      fmt::print(stderr, "(Ctrl-D or /exit ends the conversation)\n");
       return true;
     }
-    message = line.substr(3);
-    while (std::getline(std::cin, line)) {
-      bool last = line.ends_with("\"\"\"");
+    if (!line.starts_with("\"\"\"")) return accept(line, message);
+    std::string all;
+    line.erase(0, 3);
+    for (bool first = true;; first = false) {
+      const bool last = line.ends_with("\"\"\"");
       if (last) line.resize(line.size() - 3);
-      message += (message.empty() ? "" : "\n") + line;
-      if (last) return true;
+      all += (first ? "" : "\n") + line;
+      if (last) break;
+      result = editor_.read(". ", line);
+      if (result == LineEditor::Result::kInterrupted) return true;
+      if (result == LineEditor::Result::kEnd) {
+        if (all.empty()) return false;
+        break;
+      }
     }
-    return !message.empty();
+    if (all.starts_with("\n")) all.erase(0, 1);
+    if (all.ends_with("\n")) all.pop_back();
+    return accept(all, message);
+  }
+
+  static bool accept(const std::string& text, std::string& message) {
+    try {
+      expect_utf8("the message", text);
+      message = text;
+    } catch (const CliError& error) {
+      fmt::print(stderr, "rose: error: {}\n", error.what());
+    }
+    return true;
   }
 
   bool command(const std::string& line) {
-    if (line == "/exit" || line == "/quit" || line == "/bye") return false;
-    if (line == "/clear")
+    auto space = line.find(' ');
+    const std::string name = line.substr(0, space),
+                      rest = space == std::string::npos ? "" : line.substr(space + 1);
+    if (name == "/exit" || name == "/quit" || name == "/bye") return false;
+    if (name == "/clear")
       clear();
-    else if (line == "/help")
+    else if (name == "/help")
       fmt::print("{}", kHelp);
-    else if (line == "/history")
+    else if (name == "/history")
       for (const auto& m : messages_) fmt::print("{}: {}\n", m.role, m.content);
-    else if (line.starts_with("/system "))
-      options_.system = line.substr(8), clear();
+    else if (name == "/system" && !rest.empty())
+      options_.system = rest, clear();
+    else if (name == "/retry")
+      retry();
+    else if (name == "/set")
+      set(rest);
+    else if (name == "/save" && !rest.empty())
+      save(rest);
     else
       fmt::print(stderr, "There is no command {}; /help shows them.\n", line);
     return true;
@@ -90,33 +131,83 @@ class Chat {
     if (!options_.system.empty()) messages_.push_back({"system", options_.system});
   }
 
-  void answer(const std::string& message) {
-    interruption_.reset();
-    messages_.push_back({"user", message});
-    engine::GenerationRequest request;
-    request.prompt = model_.vocabulary.encode_chat(model_.vocabulary.chat_prompt(messages_));
-    request.max_tokens = options_.max_tokens, request.sampling = options_.sampling,
-    request.stop_tokens = model_.vocabulary.stop_tokens();
-    if (options_.seeded) request.sampling.seed = options_.seed;
-    bool written = true;
-    request.on_text = [&](std::string_view text) {
-      return (written = write_out(text)) && !interruption_.requested();
-    };
-    try {
-      auto result = model_.engine->generate(std::move(request));
-      if (!written || !write_out("\n")) throw CliError("nobody reads standard output any more", kFailed);
-      messages_.push_back({"assistant", result.text});
-    } catch (const engine::EngineError& error) {
-      messages_.pop_back();
-      fmt::print(stderr, "rose: error: {} (/clear begins anew)\n", error.what());
+  void retry() {
+    if (!messages_.empty() && messages_.back().role == "assistant") messages_.pop_back();
+    if (messages_.empty() || messages_.back().role != "user") {
+      fmt::print(stderr, "There is no message to answer yet.\n");
+      return;
     }
+    answer();
+  }
+
+  void set(const std::string& text) {
+    auto space = text.find(' ');
+    const std::string name = text.substr(0, space),
+                      value = space == std::string::npos ? "" : text.substr(space + 1);
+    auto& g = options_.generation;
+    auto put = [&](auto& to) {
+      if (!CLI::detail::lexical_cast(value, to))
+        fmt::print(stderr, "/set {}: '{}' is no number.\n", name, value);
+    };
+    if (name == "temperature")
+      put(g.sampling.temperature);
+    else if (name == "top-p")
+      put(g.sampling.top_p);
+    else if (name == "top-k")
+      put(g.sampling.top_k);
+    else if (name == "min-p")
+      put(g.sampling.min_p);
+    else if (name == "max-tokens")
+      put(g.max_tokens);
+    else if (name == "seed")
+      put(seed_.emplace());
+    else
+      fmt::print(stderr, "/set knows temperature, top-p, top-k, min-p, max-tokens and seed.\n");
+  }
+
+  void save(const std::string& path) {
+    std::ofstream file(path);
+    for (const auto& m : messages_) file << m.role << ": " << m.content << "\n\n";
+    file.close();
+    if (!file) fmt::print(stderr, "/save {}: cannot be written.\n", path);
+  }
+
+  // Answers the last message. Messages stay as they were before it when that fails.
+  void answer() {
+    Interruption interruption;
+    bool written = true;
+    std::string text;
+    int64_t id = 0;
+    try {
+      auto request = make_request(options_.generation, model_.vocabulary,
+                                  model_.vocabulary.encode_chat(model_.vocabulary.chat_prompt(messages_)));
+      if (seed_) request.sampling.seed = seed_;
+      request.on_text = [&](std::string_view part) {
+        text += part;
+        return (written = write_out(part)) && !interruption.requested();
+      };
+      id = model_.engine->submit(std::move(request));
+    } catch (...) {
+      messages_.pop_back();
+      throw;
+    }
+    try {
+      while (!model_.engine->take(id)) {
+        if (interruption.requested()) model_.engine->cancel(id);
+        model_.engine->step();
+      }
+    } catch (const engine::EngineError& error) {  // the model is broken: no other message would do better
+      throw CliError(error.what(), kFailed);
+    }
+    if (!written || !write_out("\n")) throw CliError("nobody reads standard output any more", kFailed);
+    messages_.push_back({"assistant", text});
   }
 
   Options options_;
-  Interruption interruption_;
   LanguageModel model_;
+  LineEditor editor_;
+  std::optional<uint64_t> seed_;
   std::vector<models::Message> messages_;
-  bool terminal_ = false;
 };
 
 }  // namespace
@@ -124,28 +215,15 @@ class Chat {
 void add_run(CLI::App& parent, Action& action) {
   CLI::App* command = parent.add_subcommand("run", "Talk to a language model in the terminal");
   auto o = std::make_shared<Options>();
-  o->sampling.temperature = 0.7F, o->sampling.top_p = 0.95F;
+  o->generation.max_tokens = 1024;
+  o->generation.sampling.temperature = 0.7F, o->generation.sampling.top_p = 0.95F;
   add_model_options(*command, o->model);
   command->add_option("--system", o->system, "What the model is told ahead of the conversation");
-  command->add_option("--max-tokens,-n", o->max_tokens, "Tokens of an answer at most")->capture_default_str();
-  command
-      ->add_option("--context", o->context,
-                   "Tokens of the conversation at most; 0: the model's own, up to 4096")
-      ->capture_default_str();
-  command->add_option("--temperature,-t", o->sampling.temperature, "0: always the likeliest token")
-      ->capture_default_str();
-  command
-      ->add_option("--top-p", o->sampling.top_p,
-                   "Draw among the likeliest tokens that together have this probability")
-      ->capture_default_str();
-  command->add_option("--top-k", o->sampling.top_k, "Draw among so many of the likeliest tokens; 0: all")
-      ->capture_default_str();
-  auto* seed = command->add_option("--seed", o->seed, "The same seed and messages give the same answers");
-  command->footer(std::string("In the conversation:\n") + kHelp);
-  command->callback([&action, o, seed] {
-    o->seeded = seed->count() > 0;
-    action = [o] { return Chat(*o).talk(); };
-  });
+  add_generation_options(*command, o->generation);
+  command->footer(std::string("In the conversation:\n") + kHelp +
+                  "\nMessages may also come through a pipe, one a line:\n"
+                  "  printf 'What is a rose?\\nWhere do they grow?\\n' | rose run smollm2");
+  command->callback([&action, o] { action = [o] { return Chat(*o).talk(); }; });
 }
 
 }  // namespace rose::cli

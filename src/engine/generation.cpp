@@ -295,6 +295,18 @@ std::optional<GenerationResult> GenerationEngine::take(int64_t id) {
   return result;
 }
 
+void GenerationEngine::cancel(int64_t id) {
+  for (auto* list : {&waiting_, &running_})
+    for (auto& s : *list) {
+      if (s->id != id) continue;
+      finish(*s, FinishReason::kCancelled);
+      retire(*s);
+      finished_.emplace(id, std::move(s->result));
+      list->erase(list->begin() + (&s - list->data()));
+      return;
+    }
+}
+
 GenerationResult GenerationEngine::generate(GenerationRequest request) {
   int64_t id = submit(std::move(request));
   while (true) {

@@ -88,6 +88,9 @@ class GenerationEngine {
   bool step();
   /// The answer of a finished request, which is then forgotten; nothing while it is not finished.
   std::optional<GenerationResult> take(int64_t id);
+  /// Ends a request where it is; take() then gives what it has (finish "cancelled"). Nothing for other
+  /// numbers.
+  void cancel(int64_t id);
   /// submit, step until finished, take.
   GenerationResult generate(GenerationRequest request);
 

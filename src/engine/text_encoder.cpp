@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/decoder_text_encoder.h"
 #include "engine/encoder_engine.h"
 #include "models/decoder.h"
 #include "models/encoder.h"
@@ -45,9 +46,7 @@ std::unique_ptr<TextEncoder> open_text_encoder(runtime::Context& context,
                                                models::Precision precision) {
   if (models::is_encoder(checkpoint)) return open_encoder_engine(context, checkpoint, vocabulary, precision);
   if (std::ranges::count(models::decoder_architectures(), checkpoint.architecture()))
-    throw EngineError(
-        fmt::format("{} is a language model ('{}'), which makes no vectors of texts; use `rose generate`",
-                    checkpoint.name(), checkpoint.architecture()));
+    return open_decoder_text_encoder(context, checkpoint, vocabulary, precision);
   throw EngineError(fmt::format(
       "{} is a model of the architecture '{}', which makes no vectors of texts; encoders are {}",
       checkpoint.name(), checkpoint.architecture(), fmt::join(models::encoder_architectures(), ", ")));

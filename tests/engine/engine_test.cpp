@@ -296,6 +296,25 @@ TEST(Generation, CancelledRequestsGiveTheirBlocksBack) {
   EXPECT_EQ(engine.generate(request("hello", 20)).tokens.size(), 20u);
 }
 
+TEST(Generation, CancelEndsWaitingAndRunningRequests) {
+  EngineOptions options;
+  options.cache_tokens = 64, options.keep_prefix = true;
+  auto engine = world().engine(options);
+  auto alone = world().engine().generate(request("hello", 50));
+  auto first = engine.submit(request("hello", 50)), second = engine.submit(request("hello", 50)),
+       third = engine.submit(request("hello", 50));
+  for (int i = 0; i < 5; ++i) engine.step();
+  engine.cancel(second), engine.cancel(first), engine.cancel(12345);
+  auto result = engine.take(first);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->finish, FinishReason::kCancelled);
+  EXPECT_EQ(result->tokens, std::vector<int32_t>(alone.tokens.begin(), alone.tokens.begin() + 5));
+  EXPECT_EQ(engine.take(second)->tokens.size(), 0u);
+  while (engine.step()) {
+  }
+  EXPECT_EQ(engine.take(third)->tokens, alone.tokens);
+}
+
 TEST(Generation, RefusesWhatItCannotServe) {
   auto engine = world().engine();
   auto refused = [&](const std::function<void(GenerationRequest&)>& change) {
