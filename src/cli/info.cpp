@@ -8,6 +8,7 @@
 #include "cli/models.h"
 #include "cli/table.h"
 #include "models/encoder.h"
+#include "models/memory.h"
 #include "models/sentence.h"
 #include "models/text_head.h"
 
@@ -29,7 +30,14 @@ void add_decoder(const models::Checkpoint& checkpoint, nlohmann::ordered_json& j
   json["vocabulary"] = c.vocab;
   json["layers"] = c.layers, json["hidden_size"] = c.hidden, json["feed_forward_size"] = c.intermediate;
   json["heads"] = c.q_heads, json["kv_heads"] = c.kv_heads, json["head_dim"] = c.head_dim;
+  if (c.window) json["sliding_window"] = c.window;
   json["kv_cache_bytes_per_token"] = models::KvCache::bytes_per_token(c);
+  auto need = models::memory_need(checkpoint, c, 0);
+  json["memory"] = {{"tokens", std::min<int64_t>(c.context_length, 4096)},
+                    {"weights_bytes", need.weights},
+                    {"kv_cache_bytes", need.cache},
+                    {"work_bytes", need.work},
+                    {"total_bytes", need.total()}};
 }
 
 void add_encoder(const models::Checkpoint& checkpoint, nlohmann::ordered_json& json) {
@@ -84,6 +92,13 @@ nlohmann::ordered_json describe(const models::Checkpoint& checkpoint, bool tenso
 void print(const nlohmann::ordered_json& json) {
   for (const auto& [key, value] : json.items()) {
     if (key == "tensors" || key == "formats" || key == "chat_template") continue;
+    if (key == "memory") {
+      fmt::print("{:<26}{} for {} tokens: {} of weights, {} of KV cache, {} to work in\n", "memory",
+                 bytes_text(value["total_bytes"]), value["tokens"].get<int64_t>(),
+                 bytes_text(value["weights_bytes"]), bytes_text(value["kv_cache_bytes"]),
+                 bytes_text(value["work_bytes"]));
+      continue;
+    }
     std::string name = key;
     std::ranges::replace(name, '_', ' ');
     std::string text = value.is_string() ? value.get<std::string>() : value.dump();

@@ -160,6 +160,9 @@ DecoderConfig configure_gemma3(const Checkpoint& checkpoint) {
   auto defaults = gemma_defaults();
   defaults.vocab = 262208, defaults.context_length = 131072, defaults.rope.base = 1e6;
   auto c = read_common_config(checkpoint, defaults);
+  if (checkpoint.config().is_object() && checkpoint.config().value("use_bidirectional_attention", false))
+    fail("{}: attention in both directions (embedders such as EmbeddingGemma) is not supported",
+         field(checkpoint, "use_bidirectional_attention", ""));
   c.qk_norm = true;
   const int64_t every =
       checkpoint.find_integer("sliding_window_pattern", "attention.sliding_window_pattern").value_or(6);

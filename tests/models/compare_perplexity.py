@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Compares `rose score` with Hugging Face transformers: the perplexity of texts on the same GGUF file.
+
+transformers dequantises the file and computes in f32. Ends with status 1 where the two differ by more than 0.1 %.
+
+    tests/models/compare_perplexity.py build/release/bin/rose ~/.cache/rose/models/smollm2/*.gguf LICENSE
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import subprocess
+import sys
+
+import torch
+import transformers
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rose")
+    parser.add_argument("gguf", type=pathlib.Path)
+    parser.add_argument("texts", type=pathlib.Path, nargs="+")
+    parser.add_argument("--dtypes", nargs="+", default=["f32", "auto"])
+    parser.add_argument("--tokens", type=int, default=4000, help="of each text at most")
+    options = parser.parse_args()
+    path = options.gguf.resolve()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
+    worst = 0
+    for file in options.texts:
+        text = file.read_text()
+        text = tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"][: options.tokens])
+        ids = tokenizer(text)["input_ids"]
+        with torch.no_grad():
+            logits = model(torch.tensor([ids])).logits[0, :-1]
+            wanted = torch.tensor(ids[1:])
+            total = sum(torch.log_softmax(part.double(), -1).gather(1, want[:, None]).sum().item()
+                        for part, want in zip(logits.split(64), wanted.split(64)))
+        theirs = math.exp(-total / (len(ids) - 1))
+        for dtype in options.dtypes:
+            done = subprocess.run([options.rose, "score", str(path), "--file", "-", "--dtype", dtype, "--json"], input=text,
+                                  capture_output=True, text=True, check=False)
+            if done.returncode:
+                sys.exit(f"rose failed: {done.stderr}")
+            result = json.loads(done.stdout)["results"][0]
+            if result["tokens"] != ids:
+                sys.exit(f"{file}: the tokens differ")
+            difference = result["perplexity"] / theirs - 1
+            worst = max(worst, abs(difference)) if dtype == "f32" else worst
+            print(f"{path.name}  {file}  {len(ids)} tokens  --dtype {dtype}: rose {result['perplexity']:.6f}, "
+                  f"transformers {theirs:.6f}, {100 * difference:+.5f} %", flush=True)
+    sys.exit(0 if worst <= 1e-3 else 1)
+
+
+if __name__ == "__main__":
+    main()
