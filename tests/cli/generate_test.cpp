@@ -5,9 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "../engine/tiny_model.h"
 #include "cli/cli.h"
 #include "command.h"
+#include "tiny_model.h"
 
 namespace rose::cli::test {
 namespace {
