@@ -108,6 +108,20 @@ LocalModel describe(std::string name, LocalKind kind, const fs::path& path) {
   return model;
 }
 
+// How to name one of several GGUF models: by its quantisation, the last word of its name, if that means it
+// alone; else by its path.
+std::string gguf_name(const ModelId& id, const std::string& gguf, const std::vector<std::string>& all,
+                      const fs::path& snapshot) {
+  std::string stem = gguf.substr(0, gguf.rfind(".gguf"));
+  if (size_t parts = stem.rfind("-00001-of-"); parts != std::string::npos) stem.resize(parts);
+  ModelId full{id.repo, id.revision, stem.substr(stem.find_last_of("-./") + 1)};
+  auto fits =
+      std::ranges::count_if(all, [&](const std::string& name) { return has_quant(name, full.quant); });
+  bool readable = full.quant.find_first_not_of(
+                      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  return fits == 1 && readable && !full.quant.empty() ? full.text() : (snapshot / gguf).string();
+}
+
 void list_hub(const Settings& settings, std::vector<LocalModel>& models) {
   std::error_code error;
   for (fs::directory_iterator entry(settings.hub, error), end; !error && entry != end;
@@ -134,7 +148,7 @@ void list_hub(const Settings& settings, std::vector<LocalModel>& models) {
         for (const auto& [name, size] : files)
           if (first_part(name) == gguf) bytes += size;
         models.push_back(
-            {fmt::format("{} {}", id.text(), gguf), LocalKind::kHub, snapshot / gguf, bytes, true});
+            {gguf_name(id, gguf, ggufs, snapshot), LocalKind::kHub, snapshot / gguf, bytes, true});
       }
     }
   }

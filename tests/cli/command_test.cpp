@@ -29,6 +29,9 @@ void expect_refused(const std::vector<std::string>& arguments, const std::string
 TEST(Command, HelpTeachesEveryCommand) {
   for (std::vector<std::string> command : {std::vector<std::string>{},
                                            {"devices"},
+                                           {"pull"},
+                                           {"list"},
+                                           {"rm"},
                                            {"kernels"},
                                            {"kernels", "list"},
                                            {"kernels", "show"},

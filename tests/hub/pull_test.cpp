@@ -166,6 +166,8 @@ TEST_F(Pull, GgufFilesByQuantisation) {
   EXPECT_THAT(notes_, HasSubstr("m-Q4_K_M.gguf"));
   EXPECT_EQ(find_local("test/gguf:Q8_0", settings_), result.path);
   EXPECT_THROW(find_local("test/gguf", settings_), HubError);  // which of the two?
+  for (const auto& model : list_local(settings_)) EXPECT_EQ(find_local(model.name, settings_), model.path);
+  EXPECT_EQ(list_local(settings_)[1].name, "test/gguf:Q8_0");
 }
 
 TEST_F(Pull, AListingWithoutSizesIsCompletedFromHeaders) {
