@@ -2,10 +2,10 @@
 //
 //   compare_devices MODEL [DEVICE] [TOKENS]      DEVICE: cuda:0; TOKENS of each answer: 64
 //
-// Twenty prompts are answered greedily on both. Where answers part, the logits of both devices for the text so
-// far are compared: x86 must hold the two tokens for equal within what roundings explain. Then one request is
-// answered alone and among 32 others on the device: every token and log-probability must be the same to the
-// bit. Exits with 1 when any of it does not hold.
+// Twenty prompts are answered greedily on both. Where answers part, the logits of both devices for the text
+// so far are compared: x86 must hold the two tokens for equal within what roundings explain. Then one request
+// is answered alone and among 32 others on the device: every token and log-probability must be the same to
+// the bit. Exits with 1 when any of it does not hold.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -104,8 +104,8 @@ bool compare(Machine& x86, Machine& gpu, const std::vector<int32_t>& prompt, int
                        std::sqrt(12 * layers) * largest;
   const double margin = double{exact[static_cast<size_t>(*a)]} - exact[static_cast<size_t>(*b)];
   fmt::print(
-      "  parts at token {}: x86 prefers {} to {} by {:.4f}; logits differ by at most {:.4f} (bound {:.4f})\n", at,
-      *a, *b, margin, difference, bound);
+      "  parts at token {}: x86 prefers {} to {} by {:.4f}; logits differ by at most {:.4f} (bound {:.4f})\n",
+      at, *a, *b, margin, difference, bound);
   return difference <= bound && margin <= 2 * difference;
 }
 
@@ -116,8 +116,8 @@ bool same_alone_and_in_company(Machine& gpu, const models::Vocabulary& words) {
     auto alone = gpu.engine.generate(ours());
     std::vector<int64_t> ids;
     for (size_t i = 0; i < 16; ++i)
-      ids.push_back(gpu.engine.submit(request(words.encode(kPrompts[i]), 40 + 5 * static_cast<int64_t>(i),
-                                              i % 2 ? 0.8F : 0.0F, i)));
+      ids.push_back(gpu.engine.submit(
+          request(words.encode(kPrompts[i]), 40 + 5 * static_cast<int64_t>(i), i % 2 ? 0.8F : 0.0F, i)));
     auto id = gpu.engine.submit(ours());
     for (size_t i = 0; i < 16; ++i) {
       gpu.engine.step();  // the others come while ours is answered
@@ -159,7 +159,8 @@ int main(int count, char** arguments) {
     return 2;
   }
   try {
-    return rose::run(arguments[1], count > 2 ? arguments[2] : "cuda:0", count > 3 ? std::stoll(arguments[3]) : 64);
+    return rose::run(arguments[1], count > 2 ? arguments[2] : "cuda:0",
+                     count > 3 ? std::stoll(arguments[3]) : 64);
   } catch (const std::exception& error) {
     fmt::print(stderr, "compare_devices: {}\n", error.what());
     return 2;

@@ -130,6 +130,7 @@ Result launch(const LaunchConfig* config, FunctionHandle function, void** parame
 }
 
 Result load_module(ModuleHandle* out, const void* image, unsigned count, JitOption* options, void** values) {
+  const std::lock_guard lock(state_mutex());
   if (const Result r = seen("ModuleLoadDataEx")) {
     for (unsigned i = 0; i < count; ++i) {
       if (options[i] == kJitErrorLog) std::strcpy(static_cast<char*>(values[i]), state().error_log.c_str());
@@ -247,6 +248,7 @@ void fill_execution(Functions& f) {
     return kSuccess;
   };
   f.function_set_attribute = [](FunctionHandle, FunctionAttribute which, int value) -> Result {
+    const std::lock_guard lock(state_mutex());
     state().function_attributes[which] = value;
     return kSuccess;
   };

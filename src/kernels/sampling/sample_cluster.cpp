@@ -1,5 +1,6 @@
-// Sampling on GPUs with a cluster of blocks for each row: the row is read once and stays in registers or shared memory,
-// so that even one row keeps eight multiprocessors busy, and a threshold is searched without touching global memory.
+// Sampling on GPUs with a cluster of blocks for each row: the row is read once and stays in registers or
+// shared memory, so that even one row keeps eight multiprocessors busy, and a threshold is searched without
+// touching global memory.
 #include <algorithm>
 #include <numeric>
 
@@ -17,10 +18,11 @@ namespace {
 constexpr int kMostBlocks = 8;  // of a cluster that every GPU can place
 constexpr int kMostThreads = 1024;
 constexpr int64_t kMostKept = 200 * 1024;  // bytes of a part in shared memory
-constexpr int kPivots = 3;  // thresholds tried in one step of the search
-constexpr int kMostValues = 2 * kPivots;  // that blocks exchange at once
+constexpr int kPivots = 3;                 // thresholds tried in one step of the search
+constexpr int kMostValues = 2 * kPivots;   // that blocks exchange at once
 
-// Elements of one block's part of a row. Parts begin at multiples of it, but for the last one, which ends with the row.
+// Elements of one block's part of a row. Parts begin at multiples of it, but for the last one, which ends
+// with the row.
 int64_t part_length(const SampleSpec& spec, int blocks) {
   int64_t length = (spec.vocab + blocks - 1) / blocks, multiple = std::gcd(spec.vocab, int64_t{8});
   return std::min(spec.vocab, (length + multiple - 1) / multiple * multiple);
@@ -32,13 +34,14 @@ int threads_of(const SampleSpec& spec, int blocks) {
   return static_cast<int>(std::clamp<int64_t>((length / 16 + 31) / 32 * 32, 64, most));
 }
 
-// Where a part stays: in registers if a thread holds few of its elements, else in shared memory. What a draw needs
-// beside each element takes registers too.
+// Where a part stays: in registers if a thread holds few of its elements, else in shared memory. What a draw
+// needs beside each element takes registers too.
 bool in_registers(const SampleSpec& spec, const RowLayout& lanes) {
   return lanes.resident && lanes.chunks() * lanes.vector <= (adjusts(spec) ? 12 : spec.greedy ? 32 : 16);
 }
 
-// Sums and maxima over a cluster. Values are exchanged through each block's shared memory; the order is fixed.
+// Sums and maxima over a cluster. Values are exchanged through each block's shared memory; the order is
+// fixed.
 class Cluster {
  public:
   Cluster(Block& block, int blocks) : block_(block), blocks_(blocks), turn_(u32, 0) {
@@ -117,7 +120,8 @@ class Cluster {
       op("cluster.arrive.aligned", Type{}, {});
       op("cluster.wait.aligned", Type{}, {});
     }
-    for (size_t i = 0; i < values.size(); ++i) out.push_back(load_pack(set(static_cast<int>(i)), {}, 0, blocks_));
+    for (size_t i = 0; i < values.size(); ++i)
+      out.push_back(load_pack(set(static_cast<int>(i)), {}, 0, blocks_));
     return out;
   }
 
@@ -129,7 +133,8 @@ class Cluster {
 };
 
 // One thread's sums of f(element) for each of several f.
-std::vector<Val> thread_sums(const Frag& v, size_t count, const std::function<std::vector<Val>(const Val&)>& f) {
+std::vector<Val> thread_sums(const Frag& v, size_t count,
+                             const std::function<std::vector<Val>(const Val&)>& f) {
   std::vector<Var> sums;
   for (size_t i = 0; i < count; ++i) sums.emplace_back(f32, 0.0);
   for_each_chunk(v.layout(), [&](const Chunk& c) {
@@ -258,12 +263,14 @@ ir::Kernel sample_in_cluster(const ir::Target& target, const SampleSpec& spec) {
     auto raw = to(f32, load(part(logits(row)), lanes));
     if (length * blocks != spec.vocab) {  // the last part begins within the one before it
       Val skip = begin - start;
-      raw = map_index(raw, [=](Val e, Val index) { return select(index >= skip, e, literal(f32, -kInfinity)); });
+      raw = map_index(raw,
+                      [=](Val e, Val index) { return select(index >= skip, e, literal(f32, -kInfinity)); });
     }
     auto clean =
         map(raw, [](Val e) { return select(is_nan(e), literal(e.type(), -kInfinity), min(e, FLT_MAX)); });
-    std::vector<Val> nan = thread_sums(
-        raw, 1, [](const Val& e) { return std::vector{select(is_nan(e), literal(f32, 1.0), literal(f32, 0.0))}; });
+    std::vector<Val> nan = thread_sums(raw, 1, [](const Val& e) {
+      return std::vector{select(is_nan(e), literal(f32, 1.0), literal(f32, 0.0))};
+    });
     auto v = clean;
     if (adjusts(spec)) {
       v = adjusted(
@@ -280,9 +287,8 @@ ir::Kernel sample_in_cluster(const ir::Target& target, const SampleSpec& spec) {
     if (spec.logprob) {
       level = adjusts(spec) ? best_of(clean).first : most;
       level = select(level > -kInfinity, level, 0.0);
-      nan.push_back(thread_sums(clean, 1, [&](const Val& e) {
-        return std::vector{exp2((e - level) * kLog2E)};
-      })[0]);
+      nan.push_back(
+          thread_sums(clean, 1, [&](const Val& e) { return std::vector{exp2((e - level) * kLog2E)}; })[0]);
     }
     auto sums = cluster.sums(nan);
 
