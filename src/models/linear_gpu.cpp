@@ -25,6 +25,7 @@ class GpuLinear : public LinearKernel {
     spec.gated = !parts.gated.empty();
     if (spec.gated) spec.activation = parts.gated;
     gemm_ = std::make_unique<kernels::Gemm>(build.context, spec);
+    if (n_ != spec.out_columns()) padded_ = std::make_unique<Workspace>(build.context);
     if (build.preparations)
       for (int64_t rows : gemm_->program_rows(build.compute.prompt_chunk))
         build.preparations->add(

@@ -14,7 +14,8 @@ namespace {
 class GpuDecoders : public testing::TestWithParam<const char*> {
  protected:
   GpuDecoders() {
-    tiny_.type = GetParam(), tiny_.vocab = 104;
+    tiny_.type = GetParam();
+    if (tiny_.type != "llama") tiny_.vocab = 104;  // llama: columns that are no multiple of eight
     if (tiny_.type != "llama") tiny_.head_dim = 32, tiny_.qk_norm = true;
     if (tiny_.gemma()) tiny_.window = 24, tiny_.global_every = 2;
     tiny_.randomise(1);
@@ -50,7 +51,7 @@ TEST_P(GpuDecoders, CompileAheadAndReplayStepsOfEqualShape) {
   auto checkpoint = Checkpoint::open(tiny_.write_folder(folder_.path() / "model"));
   auto decoder = load_decoder(*context_, checkpoint, Precision::kExact);
   KvCache cache(*context_, decoder->config(), 8, compute_on(context_->properties()).block_size);
-  auto out = context_->device().allocate(2 * 104 * 4);
+  auto out = context_->device().allocate(static_cast<size_t>(2 * tiny_.vocab * 4));
   const auto compiled = context_->cache().counters().builds;
   decoder->forward(step_of({3, 5}), cache, out);
   EXPECT_GT(fake_->launches.size(), 8U * static_cast<size_t>(tiny_.layers));
@@ -64,7 +65,7 @@ TEST_P(GpuDecoders, CompileAheadAndReplayStepsOfEqualShape) {
   decoder->forward(step_of({5, 7}), cache, out);
   EXPECT_EQ(count("GraphInstantiate"), 1);
   EXPECT_EQ(count("GraphLaunch"), 2);
-  EXPECT_EQ(fake_->launches.size(), plain);  // what a graph holds does not count
+  EXPECT_EQ(fake_->launches.size(), plain);    // what a graph holds does not count
   decoder->forward(step_of({5}), cache, out);  // another shape
   EXPECT_EQ(count("GraphLaunch"), 2);
   EXPECT_GT(fake_->launches.size(), plain);
