@@ -1,9 +1,11 @@
 #include "models/attention.h"
 
+#include "models/preparations.h"
+
 namespace rose::models {
 
 PagedAttention::PagedAttention(const Build& build, const DecoderConfig& c, bool global)
-    : global_(global), longest_(c.context_length) {
+    : context_(&build.context), global_(global), longest_(c.context_length) {
   auto& context = build.context;
   const auto& compute = build.compute;
   const int64_t window = global ? 0 : c.window;
@@ -18,16 +20,29 @@ PagedAttention::PagedAttention(const Build& build, const DecoderConfig& c, bool 
                                                                              .softcap = c.softcap});
     return;
   }
-  kernels::AttentionSm90Spec prompt;
-  prompt.dtype = compute.dtype, prompt.q_heads = c.q_heads, prompt.kv_heads = c.kv_heads,
-  prompt.head_dim = c.head_dim, prompt.window = window, prompt.block_size = compute.block_size,
-  prompt.scale = c.attention_scale, prompt.softcap = c.softcap, prompt.pdl = true;
-  prompt_ = std::make_unique<kernels::AttentionSm90>(context, prompt);
-  kernels::DecodeAttentionSm90Spec single;
-  single.dtype = compute.dtype, single.q_heads = c.q_heads, single.kv_heads = c.kv_heads,
-  single.head_dim = c.head_dim, single.window = window, single.block_size = compute.block_size,
-  single.scale = c.attention_scale, single.softcap = c.softcap, single.pdl = true;
-  single_ = std::make_unique<kernels::DecodeAttentionSm90>(context, single);
+  auto& p = prompt_spec_;
+  p.dtype = compute.dtype, p.q_heads = c.q_heads, p.kv_heads = c.kv_heads, p.head_dim = c.head_dim;
+  p.window = window, p.block_size = compute.block_size, p.scale = c.attention_scale, p.softcap = c.softcap;
+  p.pdl = true;
+  auto& s = single_spec_;
+  s.dtype = compute.dtype, s.q_heads = c.q_heads, s.kv_heads = c.kv_heads, s.head_dim = c.head_dim;
+  s.window = window, s.block_size = compute.block_size, s.scale = c.attention_scale, s.softcap = c.softcap;
+  s.pdl = true;
+  if (!build.preparations) return;
+  build.preparations->add("prompts " + kernels::spec_text(p),
+                          [&context, p] { kernels::AttentionSm90(context, p); });
+  build.preparations->add("single tokens " + kernels::spec_text(s),
+                          [&context, s] { kernels::DecodeAttentionSm90(context, s); });
+}
+
+const kernels::AttentionSm90& PagedAttention::prompt() const {
+  if (!prompt_) prompt_ = std::make_unique<kernels::AttentionSm90>(*context_, prompt_spec_);
+  return *prompt_;
+}
+
+const kernels::DecodeAttentionSm90& PagedAttention::single() const {
+  if (!single_) single_ = std::make_unique<kernels::DecodeAttentionSm90>(*context_, single_spec_);
+  return *single_;
 }
 
 PagedAttention::Tiles PagedAttention::tiles(const Step& step) const {
@@ -36,7 +51,7 @@ PagedAttention::Tiles PagedAttention::tiles(const Step& step) const {
     return {std::move(tiles.several), std::move(tiles.single)};
   }
   if (step.count() == step.sequences()) return {};
-  return {prompt_->tiles(step.first_tokens, step.lengths), {}};
+  return {prompt().tiles(step.first_tokens, step.lengths), {}};
 }
 
 void PagedAttention::operator()(StepData& step, runtime::DevicePointer q, int64_t q_stride,
@@ -70,7 +85,7 @@ void PagedAttention::prompts(StepData& step, runtime::DevicePointer q, int64_t q
   a.first_queries = step.first_tokens, a.lengths = step.lengths, a.block_table = step.block_table;
   a.tiles = step.several, a.tile_count = step.several_count;
   a.tokens = step.tokens, a.table_width = step.table_width;
-  (*prompt_)(step.stream, a);
+  prompt()(step.stream, a);
 }
 
 void PagedAttention::single_tokens(StepData& step, runtime::DevicePointer q, int64_t q_stride,
@@ -81,7 +96,7 @@ void PagedAttention::single_tokens(StepData& step, runtime::DevicePointer q, int
   const int64_t longest = std::min(longest_, step.table_width * step.compute.block_size);
   auto& plan = step.plans[global_ ? 0 : 1];
   if (!plan.made) {
-    single_->plan(step.stream, step.lengths, {}, step.sequences,
+    single().plan(step.stream, step.lengths, {}, step.sequences,
                   plan.memory.at_least(kernels::DecodeAttentionSm90::plan_bytes(step.sequences)));
     plan.made = true;
   }
@@ -89,8 +104,8 @@ void PagedAttention::single_tokens(StepData& step, runtime::DevicePointer q, int
   a.q = q, a.q_stride = q_stride, a.k = k, a.v = v, a.out = out;
   a.block_table = step.block_table, a.table_width = step.table_width;
   a.plan = plan.memory.at_least(0), a.sequences = step.sequences, a.longest = longest;
-  a.workspace = step.zeroed(step.attention, single_->workspace_bytes(step.sequences, longest));
-  (*single_)(step.stream, a);
+  a.workspace = step.zeroed(step.attention, single().workspace_bytes(step.sequences, longest));
+  single()(step.stream, a);
 }
 
 }  // namespace rose::models

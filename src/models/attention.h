@@ -30,11 +30,18 @@ class PagedAttention {
   void single_tokens(StepData& step, runtime::DevicePointer q, int64_t q_stride, runtime::DevicePointer k,
                      runtime::DevicePointer v, runtime::DevicePointer out) const;
 
+  const kernels::AttentionSm90& prompt() const;
+  const kernels::DecodeAttentionSm90& single() const;
+
+  runtime::Context* context_;
   bool global_;
   int64_t longest_;  // keys of a sequence at most
   std::unique_ptr<kernels::X86Attention> x86_;
-  std::unique_ptr<kernels::AttentionSm90> prompt_;
-  std::unique_ptr<kernels::DecodeAttentionSm90> single_;
+  // GPUs: made when first needed, so that compiling ahead (Build::preparations) does not hold up the caller.
+  kernels::AttentionSm90Spec prompt_spec_;
+  kernels::DecodeAttentionSm90Spec single_spec_;
+  mutable std::unique_ptr<kernels::AttentionSm90> prompt_;
+  mutable std::unique_ptr<kernels::DecodeAttentionSm90> single_;
 };
 
 }  // namespace rose::models
