@@ -227,9 +227,9 @@ Response Http::send(const Request& request, const OnResponse& on_response, const
   state.on_response = &on_response, state.on_body = &on_body;
   std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(nullptr, &curl_slist_free_all);
   for (const auto& line : request.headers) {
-    curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
-    static_cast<void>(headers.release());
-    headers.reset(longer);
+    curl_slist* list = curl_slist_append(headers.get(), line.c_str());
+    if (!list) throw std::bad_alloc();
+    if (!headers) headers.reset(list);  // appending to a list gives the same list
   }
   const std::string origin = origin_of(request.url);
   bool token = !request.token.empty();
