@@ -18,7 +18,10 @@ namespace {
 // width of a tile.
 constexpr std::array<int, 6> kFewRows = {8, 16, 32, 64, 128, 256};
 constexpr size_t kDecode = 4;
-constexpr std::array<int, 3> kTiles = {128, 192, 256};
+struct Tile {
+  int columns, cluster;
+};
+constexpr std::array<Tile, 4> kTiles = {Tile{128, 1}, Tile{192, 1}, Tile{256, 1}, Tile{256, 2}};
 constexpr size_t kManyRows = kFewRows.size();
 static_assert(kManyRows + kTiles.size() == Gemm::kPrograms);
 
@@ -27,16 +30,21 @@ constexpr int64_t kNarrow = 6000, kWide = 20000;
 
 int64_t most_few_rows(const GemmSpec& spec) { return spec.n < kNarrow ? 256 : spec.n < kWide ? 128 : 64; }
 
-// Columns of a tile: as long as the last wave of tiles runs, part of the device is idle. Weights:
-// microseconds of a wave with K = 4096 on an H200; a single row of tiles is bound by memory, where wide ones
-// are better.
+// As long as the last wave of tiles runs, part of the device is idle. Weights: microseconds of a wave with K
+// = 4096 on an H200. A single row of tiles is bound by memory, where wide ones are better; so they are where
+// much is read again. Clusters of two need many rows of tiles, or one of the two is idle (28672 x 4096, 128
+// rows: 90 instead of 67 us).
 size_t best_tile(const GemmSpec& spec, int64_t m, int processors) {
-  const std::array<double, 3> wave = {m <= 128 ? 27.0 : 25.1, 39.0, m <= 128 ? 49.8 : 50.3};
+  const int64_t rows = ceil_div(m, 128);
+  const bool much = rows >= 32 && spec.n >= kWide;
+  const double wide = rows == 1 ? 49.8 : much ? 49.6 : 50.3;
+  const std::array<double, 4> wave = {rows == 1 ? 27.0 : 25.1, 39.0, wide, wide};
   size_t best = 0;
   double least = 1e30;
   for (size_t i = 0; i < kTiles.size(); ++i) {
-    if (spec.gated && kTiles[i] % 128) continue;
-    int64_t tiles = ceil_div(m, 128) * ceil_div(spec.n, kTiles[i]);
+    if (spec.gated && kTiles[i].columns % 128) continue;
+    if (kTiles[i].columns == 256 && (kTiles[i].cluster == 2) != (rows >= 8)) continue;
+    int64_t tiles = rows * ceil_div(spec.n, kTiles[i].columns);
     double cost = static_cast<double>(ceil_div(tiles, processors)) * wave[i];
     if (cost <= least) best = i, least = cost;
   }
@@ -58,20 +66,19 @@ GemmDecodeSpec decode(const GemmSpec& spec, int tokens, int processors) {
   return s;
 }
 
-GemmFewSpec few_rows(const GemmSpec& spec, int tokens, int processors) {
+GemmFewSpec few_rows(const GemmSpec& spec, int tokens, int blocks) {
   GemmFewSpec s;
   static_cast<GemmSpec&>(s) = spec;
   s.tokens = tokens, s.rows = 64, s.steps = 1, s.resident = 1;
   s.stages = gemm_few_stages(tokens, s.rows, s.steps, s.resident);
-  s.blocks = gemm_few_blocks(spec.n, spec.k, s.rows, s.steps, processors);
+  s.blocks = blocks;
   return s;
 }
 
 GemmSm90Spec many_rows(const GemmSpec& spec, size_t tile) {
   GemmSm90Spec s;
   static_cast<GemmSpec&>(s) = spec;
-  s.tile_n = kTiles[tile];
-  s.cluster = s.tile_n == 256 ? 2 : 1;
+  s.tile_n = kTiles[tile].columns, s.cluster = kTiles[tile].cluster;
   s.stages = s.tile_n == 128 ? 6 : 4;
   return s;
 }
@@ -90,8 +97,8 @@ void pack_gated(const std::byte* gate, const std::byte* up, std::byte* packed, i
 
 Gemm::Gemm(runtime::Context& context, const GemmSpec& spec) : context_(&context), spec_(spec) {
   check_gemm(runtime::target_of(context.properties()), spec, "gemm");
-  const size_t bytes =
-      static_cast<size_t>(gemm_few_counters(few_rows(spec, 128, context.properties().processors))) * 4;
+  few_blocks_ = gemm_few_blocks(spec.n, spec.k, 64, 1, context.properties().processors);
+  const size_t bytes = static_cast<size_t>(gemm_few_counters(few_rows(spec, 128, few_blocks_))) * 4;
   counters_ = context.device().allocate(bytes);
   auto stream = context.device().create_stream();
   stream->fill_words(counters_, 0, bytes);
@@ -110,7 +117,7 @@ const runtime::Program& Gemm::program_of(size_t number) {
   if (number >= kManyRows)
     found = &program(*context_, "gemm_sm90", many_rows(spec_, number - kManyRows), gemm_sm90);
   else if (number >= kDecode)
-    found = &program(*context_, "gemm_few", few_rows(spec_, kFewRows[number], processors), gemm_few);
+    found = &program(*context_, "gemm_few", few_rows(spec_, kFewRows[number], few_blocks_), gemm_few);
   else
     found = &program(*context_, "gemm_decode", decode(spec_, kFewRows[number], processors), gemm_decode);
   return *found;
@@ -136,8 +143,7 @@ void Gemm::prepare(int64_t max_m) {
 int64_t Gemm::workspace_bytes(int64_t max_m) const {
   int64_t most = 0;
   for (size_t i = kDecode; i < kManyRows && kFewRows[i - 1] < std::min(max_m, most_few_rows(spec_)); ++i)
-    most = std::max(
-        most, gemm_few_workspace_bytes(few_rows(spec_, kFewRows[i], context_->properties().processors)));
+    most = std::max(most, gemm_few_workspace_bytes(few_rows(spec_, kFewRows[i], few_blocks_)));
   return most;
 }
 
@@ -148,7 +154,7 @@ void Gemm::operator()(runtime::Stream& stream, const Operands& operands, int64_t
   if (number >= kManyRows)
     launch_gemm_sm90(*context_, stream, many_rows(spec_, number - kManyRows), kernel, operands, m);
   else if (number >= kDecode)
-    launch_gemm_few(*context_, stream, few_rows(spec_, kFewRows[number], processors), kernel, operands,
+    launch_gemm_few(*context_, stream, few_rows(spec_, kFewRows[number], few_blocks_), kernel, operands,
                     counters_, m);
   else
     launch_gemm_decode(*context_, stream, decode(spec_, kFewRows[number], processors), kernel, operands, m);

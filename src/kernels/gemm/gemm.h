@@ -55,7 +55,7 @@ class Gemm {
   // Throws KernelError for a Spec out of range, or a device that is not Hopper. Compiles nothing yet.
   Gemm(runtime::Context& context, const GemmSpec& spec);
 
-  static constexpr size_t kPrograms = 9;
+  static constexpr size_t kPrograms = 10;
   const GemmSpec& spec() const { return spec_; }
 
   // Compiles, or finds in the cache, all that products of up to `max_m` rows need. Otherwise the first launch
@@ -90,6 +90,7 @@ class Gemm {
   runtime::Context* context_;
   GemmSpec spec_;
   runtime::Buffer counters_;  // of tiles that blocks share; zero between launches
+  int few_blocks_ = 0;        // of launches whose blocks share tiles
   std::array<const runtime::Program*, kPrograms> programs_{};  // for ranges of rows
 };
 

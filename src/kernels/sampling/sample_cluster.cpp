@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "dsl/grid.h"
+#include "dsl/hopper.h"
 #include "kernels/launch.h"
 #include "kernels/sampling/random.h"
 #include "kernels/sampling/sample_parts.h"
@@ -51,7 +52,8 @@ class Cluster {
   }
   const Val& rank() const { return rank_; }
 
-  // The sums of each thread's values over all threads of the cluster.
+  // The sums of each thread's values over all threads of the cluster. Counts (u32) come back as f32, which
+  // holds them.
   std::vector<Val> sums(const std::vector<Val>& values) {
     for (size_t i = 0; i < values.size(); ++i) {
       Val v = warp_sum(values[i]);
@@ -60,16 +62,19 @@ class Cluster {
       }
     }
     block_.barrier();
-    std::vector<Val> totals;
+    // Each warp adds up one value's parts, for all blocks.
     int count = block_.threads() / 32;
+    next_set();
     for (size_t i = 0; i < values.size(); ++i) {
-      Val inside = block_.lane() < static_cast<uint32_t>(count);
-      Val mine = load_pack(warps_(static_cast<int>(i)), to(s64, block_.lane()), 0, 1, inside)[0];
-      totals.push_back(warp_sum(mine));
+      IF (uniform_warp(block_) == static_cast<uint32_t>(static_cast<int>(i) % count)) {
+        Val inside = block_.lane() < static_cast<uint32_t>(count);
+        send(static_cast<int>(i),
+             warp_sum(load_pack(warps_(static_cast<int>(i)), to(s64, block_.lane()), 0, 1, inside)[0]),
+             block_.lane());
+      }
     }
-    auto all = exchange(totals);
     std::vector<Val> out;
-    for (auto& parts : all) {
+    for (auto& parts : receive(values.size())) {
       Val sum = parts[0];
       for (size_t r = 1; r < parts.size(); ++r) sum = sum + parts[r];
       out.push_back(sum);
@@ -79,7 +84,10 @@ class Cluster {
 
   // Of each block's best, the greatest; of equal ones the smaller number.
   std::pair<Val, Val> best(const Val& value, const Val& number) {
-    auto all = exchange({value, bitcast(f32, number)});
+    next_set();
+    send(0, value, block_.thread32());
+    send(1, bitcast(f32, number), block_.thread32());
+    auto all = receive(2);
     Val most = all[0][0], place = bitcast(s32, all[1][0]);
     for (size_t r = 1; r < all[0].size(); ++r) {
       Val other = all[0][r], there = bitcast(s32, all[1][r]);
@@ -91,57 +99,64 @@ class Cluster {
 
  private:
   static Val warp_sum(Val v) {
+    const Val all = literal(u32, 0xffffffffu);
+    if (v.type() == u32) return to(f32, op1("redux.add", u32, {v, all}));
     for (int distance = 16; distance > 0; distance /= 2)
-      v = v + op1("shfl.bfly", f32, {v, distance, 31, literal(u32, 0xffffffffu)});
+      v = v + op1("shfl.bfly", f32, {v, distance, 31, all});
     return v;
   }
 
-  // Every block's values, by value and block. All threads of a block have the same ones.
-  std::vector<std::vector<Val>> exchange(const std::vector<Val>& values) {
-    std::vector<std::vector<Val>> out;
-    // Two sets in turn: a neighbour may be one exchange ahead.
-    Val turn = to(s64, Val(turn_));
+  // Two sets of slots in turn: a neighbour may be one exchange ahead.
+  void next_set() {
+    set_ = slots_(to(s64, Val(turn_)));
     turn_ = Arg(Val(turn_) ^ 1u);
-    Tensor set = slots_(turn);
-    IF (block_.thread32() < static_cast<uint32_t>(blocks_)) {
-      for (size_t i = 0; i < values.size(); ++i) {
-        Tensor slot = set(static_cast<int>(i))(rank_);
-        if (blocks_ == 1) {
-          store(slot, values[i]);
-          continue;
-        }
-        Val there = op1("mapa", Type{}, {slot.base + static_cast<uint32_t>(slot.offset), block_.thread32()});
-        op("st.shared::cluster", f32, {there, values[i]}, {0});
+  }
+
+  // Thread `to_block` of those that call gives that block of the cluster this block's value number i.
+  void send(int i, const Val& value, const Val& to_block) {
+    IF (to_block < static_cast<uint32_t>(blocks_)) {
+      Tensor slot = set_(i)(rank_);
+      if (blocks_ == 1) {
+        store(slot, value);
+      } else {
+        Val there = op1("mapa", Type{}, {slot.base + static_cast<uint32_t>(slot.offset), to_block});
+        op("st.shared::cluster", f32, {there, value}, {0});
       }
     }
+  }
+
+  // Every block's values, by value and block. All threads of a block have the same ones.
+  std::vector<std::vector<Val>> receive(size_t count) {
     if (blocks_ == 1) {
       block_.barrier();
     } else {
       op("cluster.arrive.aligned", Type{}, {});
       op("cluster.wait.aligned", Type{}, {});
     }
-    for (size_t i = 0; i < values.size(); ++i)
-      out.push_back(load_pack(set(static_cast<int>(i)), {}, 0, blocks_));
+    std::vector<std::vector<Val>> out;
+    for (size_t i = 0; i < count; ++i) out.push_back(load_pack(set_(static_cast<int>(i)), {}, 0, blocks_));
     return out;
   }
 
   Block& block_;
   int blocks_;
-  Tensor warps_, slots_;
+  Tensor warps_, slots_, set_;
   Val rank_;
   Var turn_;
 };
 
 // One thread's sums of f(element) for each of several f.
-std::vector<Val> thread_sums(const Frag& v, size_t count,
+std::vector<Val> thread_sums(const Frag& v, const std::vector<Type>& types,
                              const std::function<std::vector<Val>(const Val&)>& f) {
   std::vector<Var> sums;
-  for (size_t i = 0; i < count; ++i) sums.emplace_back(f32, 0.0);
+  for (Type type : types) sums.emplace_back(type.is_float() ? literal(type, 0.0) : literal(type, 0));
   for_each_chunk(v.layout(), [&](const Chunk& c) {
     for (const Val& e : v.at(c)) {
       auto terms = f(e);
-      for (size_t i = 0; i < count; ++i)
-        sums[i] += c.valid ? select(*c.valid, terms[i], literal(f32, 0.0)) : terms[i];
+      for (size_t i = 0; i < types.size(); ++i) {
+        Val none = types[i].is_float() ? literal(types[i], 0.0) : literal(types[i], 0);
+        sums[i] += c.valid ? select(*c.valid, terms[i], none) : terms[i];
+      }
     }
   });
   return {sums.begin(), sums.end()};
@@ -158,18 +173,17 @@ class Search {
         low_(key_of(max(lowest, -FLT_MAX))),
         high_(s32),
         low_count_(f32),
-        low_mass_(f32),
+        low_mass_(f32, 0.0),
         high_count_(f32) {
-    auto all = shares({value_of(low_)});
-    low_count_ = Arg(all[0]), low_mass_ = Arg(all[1]);
+    low_count_ = Arg(shares({value_of(low_)}, false)[0]);
   }
 
   Val count() const { return Val(low_count_); }
   Val mass() const { return Val(low_mass_); }
   Val value() const { return value_of(low_); }
 
-  // Raises the threshold as far as the count (or mass) at or above it stays at least `target`.
-  void raise(const Val& by_count, const Val& target) {
+  // Raises the threshold as far as the count, or else the mass, at or above it stays at least `target`.
+  void raise(bool by_count, const Val& target) {
     high_ = key_of(most_) + 1;
     high_count_ = 0.0;
     WHILE ((bitcast(u32, high_) - bitcast(u32, low_) > 1u) & (Arg(low_count_) - Arg(high_count_) > 1.5)) {
@@ -179,13 +193,13 @@ class Search {
         keys.push_back(bitcast(s32, bitcast(u32, low_) + step * static_cast<uint32_t>(i)));
         pivots.push_back(value_of(keys.back()));
       }
-      auto found = shares(pivots);
+      auto found = shares(pivots, !by_count);
       Val low = Val(low_), low_count = Val(low_count_), low_mass = Val(low_mass_), high = Val(high_),
           high_count = Val(high_count_);
       for (size_t i = 0; i < keys.size(); ++i) {
-        Val count = found[2 * i], mass = found[2 * i + 1];
-        Val enough = (select(by_count, count, mass) >= target) & (keys[i] < Val(high_));
-        low = select(enough, keys[i], low), low_count = select(enough, count, low_count),
+        Val count = found[i], mass = by_count ? low_mass : found[kPivots + i];
+        Val enough = ((by_count ? count : mass) >= target) & (keys[i] < Val(high_));
+        low = select(enough, keys[i], low), low_count = select(enough, count, low_count);
         low_mass = select(enough, mass, low_mass);
         Val lower = ~enough & (keys[i] < high);
         high = select(lower, keys[i], high), high_count = select(lower, count, high_count);
@@ -194,17 +208,20 @@ class Search {
       high_count_ = Arg(high_count);
     }
   }
+  // Sums the mass at or above the threshold.
+  void weigh() { low_mass_ = Arg(shares({value_of(low_)}, true)[1]); }
 
  private:
-  // Count and mass of the elements at or above each threshold, one after the other.
-  std::vector<Val> shares(const std::vector<Val>& thresholds) {
-    return cluster_.sums(thread_sums(v_, 2 * thresholds.size(), [&](const Val& e) {
-      Val weight = exp2((e - most_) * scale_);
+  // The counts of the elements at or above each threshold, then their masses.
+  std::vector<Val> shares(const std::vector<Val>& thresholds, bool masses) {
+    std::vector<Type> types(thresholds.size(), u32);
+    if (masses) types.resize(2 * thresholds.size(), f32);
+    return cluster_.sums(thread_sums(v_, types, [&](const Val& e) {
       std::vector<Val> terms;
-      for (const Val& t : thresholds) {
-        Val in = e >= t;
-        terms.push_back(select(in, literal(f32, 1.0), literal(f32, 0.0)));
-        terms.push_back(select(in, weight, literal(f32, 0.0)));
+      for (const Val& t : thresholds) terms.push_back(select(e >= t, literal(u32, 1), literal(u32, 0)));
+      if (masses) {
+        Val weight = exp2((e - most_) * scale_);
+        for (const Val& t : thresholds) terms.push_back(select(e >= t, weight, literal(f32, 0.0)));
       }
       return terms;
     }));
@@ -268,8 +285,8 @@ ir::Kernel sample_in_cluster(const ir::Target& target, const SampleSpec& spec) {
     }
     auto clean =
         map(raw, [](Val e) { return select(is_nan(e), literal(e.type(), -kInfinity), min(e, FLT_MAX)); });
-    std::vector<Val> nan = thread_sums(raw, 1, [](const Val& e) {
-      return std::vector{select(is_nan(e), literal(f32, 1.0), literal(f32, 0.0))};
+    std::vector<Val> nan = thread_sums(raw, {u32}, [](const Val& e) {
+      return std::vector{select(is_nan(e), literal(u32, 1), literal(u32, 0))};
     });
     auto v = clean;
     if (adjusts(spec)) {
@@ -287,8 +304,8 @@ ir::Kernel sample_in_cluster(const ir::Target& target, const SampleSpec& spec) {
     if (spec.logprob) {
       level = adjusts(spec) ? best_of(clean).first : most;
       level = select(level > -kInfinity, level, 0.0);
-      nan.push_back(
-          thread_sums(clean, 1, [&](const Val& e) { return std::vector{exp2((e - level) * kLog2E)}; })[0]);
+      nan.push_back(thread_sums(clean, {f32},
+                                [&](const Val& e) { return std::vector{exp2((e - level) * kLog2E)}; })[0]);
     }
     auto sums = cluster.sums(nan);
 
@@ -300,13 +317,13 @@ ir::Kernel sample_in_cluster(const ir::Target& target, const SampleSpec& spec) {
         Val lowest = select(min_p > 0.0, most + log2(min_p) / scale, literal(f32, -FLT_MAX));
         Search search(cluster, v, most, lowest, scale);
         Val top_k = to(f32, settings.integer(kTopK)), top_p = settings.real(kTopP);
-        FOR (step, literal(s32, 0), 2, 1, Unroll{1}) {  // first top-k, then top-p
-          Val by_count = step == 0;
-          Val wanted = (by_count & (top_k > 0.0) & (top_k < search.count())) | ((step == 1) & (top_p < 1.0));
-          IF (wanted) {
-            // The largest weight is one: a tiny target keeps the largest logits.
-            search.raise(by_count, select(by_count, top_k, max(search.mass() * top_p, 1e-6)));
-          }
+        IF ((top_k > 0.0) & (top_k < search.count())) {
+          search.raise(true, top_k);
+        }
+        IF (top_p < 1.0) {
+          search.weigh();
+          // The largest weight is one: a tiny target keeps the largest logits.
+          search.raise(false, max(search.mass() * top_p, 1e-6));
         }
         Val lowest_kept = search.value();
         auto key = random_key(settings.word(kSeedLow), settings.word(kSeedHigh), settings.word(kPosition));
