@@ -92,4 +92,30 @@ std::vector<Val> Mailbox::receive(const Var& phase, Location where) {
 
 void Mailbox::release(Location where) { op("mbarrier.arrive", Type{}, {address_of(empty_)}, {}, where); }
 
+Handoff::Handoff(Block& block, Shape shape, Location where) : shape_(std::move(shape)) {
+  full_ = block.shared(shape_.name + "_full", u64, dsl::shape(1), 8);
+  empty_ = block.shared(shape_.name + "_empty", u64, dsl::shape(1), 8);
+  ir::BarrierFact full, empty;
+  full.name = shape_.name + ".full", full.arrivals = shape_.writers;
+  full.arrive = {{shape_.writer_role, shape_.writers, 1}};
+  empty.name = shape_.name + ".empty", empty.arrivals = shape_.readers;
+  empty.arrive = {{shape_.reader_role, shape_.readers, 1}};
+  full.where = empty.where = line_of(where);
+  builder().kernel.barriers.push_back(full), builder().kernel.barriers.push_back(empty);
+}
+
+void Handoff::init() {
+  op("mbarrier.init", Type{}, {address_of(full_), shape_.writers});
+  op("mbarrier.init", Type{}, {address_of(empty_), shape_.readers});
+}
+
+void Handoff::wait_until_free(const Var& phase, Location where) {
+  op("mbarrier.wait.parity", Type{}, {address_of(empty_), phase ^ 1}, {}, where);
+}
+void Handoff::hand_over(Location where) { op("mbarrier.arrive", Type{}, {address_of(full_)}, {}, where); }
+void Handoff::wait(const Var& phase, Location where) {
+  op("mbarrier.wait.parity", Type{}, {address_of(full_), phase}, {}, where);
+}
+void Handoff::give_back(Location where) { op("mbarrier.arrive", Type{}, {address_of(empty_)}, {}, where); }
+
 }  // namespace rose::dsl

@@ -58,4 +58,26 @@ class Mailbox {
   Tensor full_, empty_, words_;
 };
 
+// A slot of shared memory that one role fills by ordinary stores and another reads, a turn at a time. Phases
+// as in Mailbox: 0, 1, 0, … on both sides.
+class Handoff {
+ public:
+  struct Shape {
+    std::string name;
+    int writers = 1, readers = 1;  // arrivals that hand the slot over, and that give it back
+    std::string writer_role, reader_role;
+  };
+  Handoff(Block& block, Shape shape, Location where = Location::current());
+  void init();
+
+  void wait_until_free(const Var& phase, Location where = Location::current());  // writers, before they store
+  void hand_over(Location where = Location::current());                          // one thread an arrival
+  void wait(const Var& phase, Location where = Location::current());             // readers
+  void give_back(Location where = Location::current());                          // one thread an arrival
+
+ private:
+  Shape shape_;
+  Tensor full_, empty_;
+};
+
 }  // namespace rose::dsl

@@ -174,7 +174,7 @@ class DecodeAttentionSm90 {
             int64_t sequences, runtime::DevicePointer plan) const;
 
   struct Arguments {
-    runtime::DevicePointer q;            // [tokens, q_heads, head_dim], tokens q_stride elements apart
+    runtime::DevicePointer q;  // [tokens, q_heads, head_dim], tokens q_stride elements apart; 16-byte aligned
     runtime::DevicePointer k, v;         // [blocks, block_size, kv_heads, head_dim]; 16-byte aligned
     runtime::DevicePointer out;          // [tokens, q_heads, head_dim]
     runtime::DevicePointer block_table;  // int32 [sequences, table_width]

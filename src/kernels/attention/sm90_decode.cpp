@@ -1,14 +1,22 @@
 // The kernel of DecodeAttentionSm90. A job is one piece of one sequence for one key head and up to 16 of its
-// query heads. A producer thread streams the piece's keys and values through shared memory, 64 keys a stage;
-// four warps take 16 keys of each stage and keep their own running softmax, with the query heads as the rows
-// of mma.m16n8k16. At the piece's end the four results are added, in the order of the warps; a sequence of
-// one piece is then done. Of longer ones the block that finishes the last piece adds all pieces, in their
-// order.
+// query heads. Three roles:
+//   producer   one thread streams the piece's keys and values through shared memory, 64 keys a stage, and
+//   hands over the
+//              queries; what it needs of the next job and the one after it has asked for before it starts a
+//              job
+//   consumers  four warps take 16 keys of each stage and keep their own running softmax, with the query heads
+//   as the
+//              rows of mma.m16n8k16; at the piece's end they leave their results in shared memory and go on
+//   finisher   one warp adds the four, in the order of the warps. A sequence of one piece is then done; of
+//   longer ones
+//              the finisher that counts the last piece adds them all, in their order.
+// Consumers wait for nothing in global memory: with the finisher's work and the loads of queries among
+// theirs, a job cost 8 us more (on an H200), as much as its bytes.
 #include <limits>
 
 #include "dsl/grid.h"
 #include "dsl/hopper_attention.h"
-#include "kernels/attention/sm90_shape.h"
+#include "kernels/attention/sm90_decode_finisher.h"
 
 namespace rose::kernels {
 
@@ -17,11 +25,10 @@ using namespace dsl;
 namespace {
 
 constexpr int kRowBytes = 128;  // of a box: 64 elements, one row of the swizzle
-constexpr int kWarps = 4;       // that multiply; a fifth one produces
 constexpr int kChunkBytes = kDecodeKeys * kRowBytes;
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kNothing = -1e30;  // the maximum before any key: finite, so that differences are never NaN
-constexpr int kBarrier = 1;         // named barrier of the four warps
+constexpr uint32_t kAll = 0xffffffffu;
 
 class Decode {
  public:
@@ -37,21 +44,19 @@ class Decode {
         packed_(spec.dtype.with_lanes(2)) {
     map_k_ = block.tensor_map("map_k");  // box [1 block, box_keys tokens, 1 head, 64]
     map_v_ = block.tensor_map("map_v");
-    q_ = block.input("q", spec.dtype, dsl::shape(dynamic("tokens"), spec.q_heads, spec.head_dim),
-                     dsl::shape(dynamic("q_stride"), spec.head_dim, 1));
-    out_ = block.output("out", spec.dtype, dsl::shape(dynamic("tokens"), spec.q_heads, spec.head_dim));
+    map_q_ = block.tensor_map("map_q");  // box [1 token, rows heads, 64]
+    g_.out = block.output("out", spec.dtype, dsl::shape(dynamic("tokens"), spec.q_heads, spec.head_dim));
     table_ = block.input("block_table", s32, dsl::shape(dynamic("sequences"), dynamic("table_width")));
-    plan_ = block.input("plan", s32, dsl::shape(dynamic("plan_rows"), kDecodePlanWords));
-    counters_ = block.inout("counters", u32, dsl::shape(dynamic("sequences"), int64_t{heads_}));
-    // Of every piece: the maximum and the sum, and the values not yet divided by it.
-    state_ = block.inout("states", f32, dsl::shape(dynamic("pieces"), int64_t{heads_}, rows_, 2));
-    parts_ = block.inout("parts", f32, dsl::shape(dynamic("pieces"), int64_t{heads_}, rows_, shape.width));
+    g_.plan = block.input("plan", s32, dsl::shape(dynamic("plan_rows"), kDecodePlanWords));
+    g_.counters = block.inout("counters", u32, dsl::shape(dynamic("sequences"), int64_t{heads_}));
+    g_.states = block.inout("states", f32, dsl::shape(dynamic("pieces"), int64_t{heads_}, rows_, 2));
+    g_.parts = block.inout("parts", f32, dsl::shape(dynamic("pieces"), int64_t{heads_}, rows_, shape.width));
 
     sK_ = block.shared("sK", spec.dtype, dsl::shape(shape.stages, shape.chunks, kDecodeKeys, 64), 1024);
     sV_ = block.shared("sV", spec.dtype, dsl::shape(shape.stages, shape.chunks, kDecodeKeys, 64), 1024);
-    sPart_ = block.shared("sPart", f32, dsl::shape(kWarps, rows_, shape.width));
-    sState_ = block.shared("sState", f32, dsl::shape(kWarps, rows_, 2));
-    sLast_ = block.shared("sLast", u32, dsl::shape(1));
+    sQ_ = block.shared("sQ", spec.dtype, dsl::shape(shape.chunks, 8 * halves_, 64), 1024);
+    g_.sPart = block.shared("sPart", f32, dsl::shape(kDecodeWarps, rows_, shape.width));
+    g_.sState = block.shared("sState", f32, dsl::shape(kDecodeWarps, rows_, 2));
   }
 
   void run() {
@@ -59,68 +64,125 @@ class Decode {
     Pipeline pipe(block_, {.name = "keys",
                            .stages = shape_.stages,
                            .bytes = 2 * stage_bytes_,
-                           .consumers = kWarps,
+                           .consumers = kDecodeWarps,
                            .producer_role = "producer",
                            .consumer_role = "consumer",
                            .copies = {{"k", box_bytes, boxes, 1}, {"v", box_bytes, boxes, 1}}});
-    pipe_ = &pipe;
+    Mailbox mail(block_, {.name = "job",
+                          .words = 3,
+                          .bytes = shape_.chunks * rows_ * kRowBytes,
+                          .consumers = kDecodeWarps,
+                          .producer_role = "producer",
+                          .consumer_role = "consumer",
+                          .copies = {{"q", rows_ * kRowBytes, shape_.chunks, 1}}});
+    Handoff results(block_, {.name = "results",
+                             .writers = kDecodeWarps,
+                             .readers = 1,
+                             .writer_role = "consumer",
+                             .reader_role = "finisher"});
+    pipe_ = &pipe, mail_ = &mail, results_ = &results;
     IF (block_.thread32() == 0) {
       pipe.init();
+      mail.init();
+      results.init();
     }
     sync_setup(block_);
     wait_for_previous_kernel(block_);
     let_next_kernel_start(block_);
     Val warp = uniform_warp(block_);
-    IF (warp < kWarps, ir::Role{"consumer", 0, kWarps * 32, 0}, Location::current()) {
+    auto here = Location::current();
+    IF (warp < kDecodeWarps, ir::Role{"consumer", 0, kDecodeWarps * 32, 0}, here) {
       consume(warp);
     }
     ELSE {
-      IF (warp >= kWarps, ir::Role{"producer", kWarps * 32, 32, 0}, Location::current()) {
+      IF (warp < kDecodeWarps + 1, ir::Role{"producer", kDecodeWarps * 32, 32, 0}, here) {
         produce();
+      }
+      ELSE {
+        IF (warp < kDecodeWarps + 2, ir::Role{"finisher", kDecodeWarps * 32 + 32, 32, 0}, here) {
+          finish_decode(block_, spec_, shape_, g_, results);
+        }
       }
     }
   }
 
  private:
-  template <class Body>
-  void walk(Body body) {
-    Val total = bitcast(u32, load(plan_(0)(0))) * heads_;
-    FOR (job, to(u32, block_.index()), total, to(u32, block_.grid())) {
-      body(job / heads_, job % heads_);
+  Val jobs() { return bitcast(u32, load(g_.plan(0)(0))) * heads_; }
+
+  // --- producer: see the file's head ---
+
+  struct Job {
+    std::vector<Var> words;  // sequence, row of q, first key, key behind the last, first key that is seen
+    explicit Job(const std::vector<Val>& values) {
+      words.reserve(values.size());
+      for (const Val& v : values) words.emplace_back(v);
     }
+    void operator=(const std::vector<Val>& values) {
+      for (size_t i = 0; i < words.size(); ++i) words[i] = values[i];
+    }
+    Val sequence() const { return words[0]; }
+    Val token() const { return words[1]; }
+    Val begin() const { return words[2]; }
+    Val end() const { return words[3]; }
+    Val low() const { return words[4]; }
+  };
+
+  std::vector<Val> record_of(const Val& job) {
+    Tensor record = g_.plan(to(s64, job / heads_) + 1);
+    auto words = load_pack(record, {}, 0, 4);
+    words.push_back(load(record, 4));
+    return words;
   }
 
-  // --- producer
-  // -----------------------------------------------------------------------------------------------------
+  // Numbers of the cache's blocks that hold 64 keys from `first` on; beyond the end the last block again.
+  std::vector<Val> look_up(const Job& job, const Val& first) {
+    std::vector<Val> pages;
+    for (int key = 0; key < kDecodeKeys; key += shape_.box_keys)
+      pages.push_back(load(table_(job.sequence()), bitcast(u32, min(first + key, job.end() - 1)) /
+                                                       static_cast<uint32_t>(spec_.block_size)));
+    return pages;
+  }
 
   void produce() {
     IF (elected()) {
       PipelineState state;
-      walk([&](const Val& piece, const Val& head) {
-        Tensor record = plan_(to(s64, piece) + 1);
-        Pack words = load_pack(record, {}, 0, 4);
-        Val sequence = words[0], begin = words[2], end = words[3];
-        Val kv_head = bitcast(s32, head / static_cast<uint32_t>(shape_.row_tiles));
-        Tensor table = table_(sequence);
-        auto look_up = [&](const Val& first) {  // beyond the end: the last block again
-          std::vector<Val> pages;
-          for (int key = 0; key < kDecodeKeys; key += shape_.box_keys)
-            pages.push_back(load(
-                table, bitcast(u32, min(first + key, end - 1)) / static_cast<uint32_t>(spec_.block_size)));
-          return pages;
-        };
+      Var phase(u32, 0);
+      Val total = jobs(), step = to(u32, block_.grid());
+      Var number(to(u32, block_.index()));
+      IF (number < total) {
+        Val last = total - 1;
+        Job job(record_of(Val(number))), next(record_of(min(number + step, last)));
         std::vector<Var> pages;
         pages.reserve(kDecodeKeys / 16);
-        for (const Val& page : look_up(begin)) pages.emplace_back(page);
-        FOR (key, begin, end, kDecodeKeys) {
-          auto ahead = look_up(key + kDecodeKeys);  // before the wait: the table lies in global memory
-          Val full = pipe_->acquire(state);
-          fetch(map_k_, sK_, kv_head, key, pages, Val(state.stage), full);
-          fetch(map_v_, sV_, kv_head, key, pages, Val(state.stage), full);
-          state.advance(shape_.stages);
-          for (size_t i = 0; i < pages.size(); ++i) pages[i] = ahead[i];
+        for (const Val& page : look_up(job, job.begin())) pages.emplace_back(page);
+        WHILE (number < total) {
+          auto next_pages = look_up(next, next.begin());
+          auto after = record_of(min(number + 2u * step, last));
+          Val head = number % heads_;
+          Val kv_head = bitcast(s32, head / static_cast<uint32_t>(shape_.row_tiles));
+          Val first_head = kv_head * shape_.group;
+          if (shape_.row_tiles > 1)
+            first_head = first_head + bitcast(s32, head % static_cast<uint32_t>(shape_.row_tiles)) * 16;
+          Val full = mail_->post(phase, {job.begin(), job.end(), job.low()});
+          phase ^= 1;
+          for (int chunk = 0; chunk < shape_.chunks; ++chunk)
+            tma_load(address_of(sQ_(chunk)), map_q_, {chunk * 64, first_head, job.token()}, full);
+          FOR (key, job.begin(), job.end(), kDecodeKeys) {
+            auto ahead = look_up(job, key + kDecodeKeys);  // before the wait: the table lies in global memory
+            Val stage_full = pipe_->acquire(state);
+            fetch(map_k_, sK_, kv_head, key, pages, Val(state.stage), stage_full);
+            fetch(map_v_, sV_, kv_head, key, pages, Val(state.stage), stage_full);
+            state.advance(shape_.stages);
+            for (size_t i = 0; i < pages.size(); ++i) pages[i] = ahead[i];
+          }
+          for (size_t i = 0; i < pages.size(); ++i) pages[i] = next_pages[i];
+          std::vector<Val> following;
+          for (const Var& word : next.words) following.emplace_back(word);
+          job = following;
+          next = after;
+          number += step;
         }
-      });
+      }
     }
   }
 
@@ -138,8 +200,7 @@ class Decode {
       }
   }
 
-  // --- consumers
-  // ----------------------------------------------------------------------------------------------------
+  // --- consumers ---
 
   // A warp's running softmax. Fragments of mma.m16n8k16: thread 4g + t holds of the result rows g and g + 8,
   // columns 2t and 2t + 1. Halves: rows g alone, where the second half of the 16 rows is empty.
@@ -176,17 +237,15 @@ class Decode {
     for (int h = 0; h < halves_; ++h)
       rows.highest.emplace_back(f32, kNothing), rows.sum.emplace_back(f32, 0.0);
 
-    walk([&](const Val& piece, const Val& head) {
-      Tensor record = plan_(to(s64, piece) + 1);
-      Pack words = load_pack(record, {}, 0, 4), more = load_pack(record, {}, 4, 4);
-      Val sequence = words[0], token = words[1], begin = words[2], end = words[3];
-      Val low = more[0], first_piece = more[1], pieces = more[2];
-      Val row_tile = head % static_cast<uint32_t>(shape_.row_tiles);
-      Val first_head = bitcast(s32, head / static_cast<uint32_t>(shape_.row_tiles)) * shape_.group +
-                       bitcast(s32, row_tile) * 16;
-      Val heads = shape_.group <= 16 ? literal(s32, shape_.group)
-                                     : min(shape_.group - bitcast(s32, row_tile) * 16, 16);
-      load_queries(rows, q_(token), first_head, heads);
+    Var phase(u32, 0);
+    FOR (job, to(u32, block_.index()), jobs(), to(u32, block_.grid())) {
+      auto words = mail_->receive(phase);
+      Val begin = bitcast(s32, words[0]), end = bitcast(s32, words[1]), low = bitcast(s32, words[2]);
+      load_queries(rows);
+      op("bar.warp.sync", Type{}, {kAll});  // all lanes have read the words and the queries
+      IF (lane_ == 0) {
+        mail_->release();
+      }
       for (Var& o : rows.o) o = 0.0;
       for (int h = 0; h < halves_; ++h) rows.highest[at(h)] = kNothing, rows.sum[at(h)] = 0.0;
 
@@ -201,34 +260,40 @@ class Decode {
           clear_values(values, end - mine);
         }
         multiply_values(rows, weights, values);
-        op("bar.warp.sync", Type{}, {0xffffffffu});  // all lanes have read the stage
+        op("bar.warp.sync", Type{}, {kAll});  // all lanes have read the stage
         IF (lane_ == 0) {
           pipe_->release(state.stage);
         }
         state.advance(shape_.stages);
       }
-      add_warps(rows);
-      finish(piece, head, sequence, token, first_head, heads, first_piece, pieces);
-    });
+      results_->wait_until_free(phase);
+      leave(rows);
+      op("bar.warp.sync", Type{}, {kAll});
+      IF (lane_ == 0) {
+        results_->hand_over();
+      }
+      phase ^= 1;
+    }
   }
 
   static size_t at(int i) { return static_cast<size_t>(i); }
 
-  void load_queries(Rows& rows, const Tensor& token, const Val& first_head, const Val& heads) {
-    rows.q.clear();
-    Tensor upper = token(first_head + row_), lower = token(first_head + row_ + 8);
+  // Matrices of ldmatrix: (rows 0-7, 8 columns), (rows 8-15, same), (rows 0-7, next 8), …; without a second
+  // half, (rows 0-7, 8 columns), (rows 0-7, next 8).
+  void load_queries(Rows& rows) {
+    Val matrix = lane_ >> 3, r = lane_ & 7u;
+    Val row = halves_ == 2 ? (matrix & 1u) * 8u + r : r, upper = halves_ == 2 ? matrix >> 1 : matrix & 1u;
+    Val place = address_of(sQ_) + row * kRowBytes, column = (upper ^ r) << 4u;
     Val zero = bitcast(packed_, literal(u32, 0) + (block_.thread32() - block_.thread32()));
-    Val pair = to(s64, pair_);
-    for (int k = 0; k < shape_.width; k += 16)
-      for (int part = 0; part < 4; ++part) {
-        int column = k + part / 2 * 8;
-        if (part % 2 >= halves_ || column >= spec_.head_dim) {
-          rows.q.push_back(zero);
-          continue;
-        }
-        Val valid = row_ + 8 * (part % 2) < heads;
-        rows.q.push_back(load_pack(part % 2 ? lower : upper, pair, column, 2, valid)[0]);
-      }
+    rows.q.clear();
+    for (uint32_t k = 0; k < static_cast<uint32_t>(shape_.width) / 16; ++k) {
+      Val from = place + (column ^ ((k % 4) << 5)) + k / 4 * static_cast<uint32_t>(8 * halves_ * kRowBytes);
+      auto a = op(halves_ == 2 ? "ldmatrix.x4" : "ldmatrix.x2", packed_, {from});
+      if (halves_ == 2)
+        rows.q.insert(rows.q.end(), a.begin(), a.end());
+      else
+        rows.q.insert(rows.q.end(), {a[0], zero, a[1], zero});
+    }
   }
 
   // Scores of 16 keys: two fragments of 8.
@@ -309,126 +374,23 @@ class Decode {
              {int64_t{chunk} * kChunkBytes + first * kRowBytes});
       }
     op("fence.proxy.async.shared", Type{}, {});  // before the copy engine fills the stage again
-    op("bar.warp.sync", Type{}, {0xffffffffu});
+    op("bar.warp.sync", Type{}, {kAll});
   }
 
-  // Each warp's rows into shared memory.
-  void add_warps(Rows& rows) {
+  // A warp's rows into shared memory, for the finisher.
+  void leave(Rows& rows) {
     for (int h = 0; h < halves_; ++h) {
       Val sum = quad_sum(rows.sum[at(h)]);
       IF (row_ + 8 * h < rows_) {
-        Tensor part = sPart_(warp_)(row_ + 8 * h);
+        Tensor part = g_.sPart(warp_)(row_ + 8 * h);
         Val pair = to(s64, pair_);
         for (int j = 0; j < shape_.width / 8; ++j)
           store_pack(part, pair, 8 * j, {Val(rows.o[at(4 * j + 2 * h)]), Val(rows.o[at(4 * j + 2 * h + 1)])});
         IF (pair_ == 0) {
-          store_pack(sState_(warp_)(row_ + 8 * h), {}, 0, {Val(rows.highest[at(h)]), sum});
+          store_pack(g_.sState(warp_)(row_ + 8 * h), {}, 0, {Val(rows.highest[at(h)]), sum});
         }
       }
     }
-    named_sync(kBarrier, kWarps * 32);
-  }
-
-  void finish(const Val& piece, const Val& head, const Val& sequence, const Val& token, const Val& first_head,
-              const Val& heads, const Val& first_piece, const Val& pieces) {
-    Val thread = block_.thread32();
-    const int quads = shape_.width / 4, units = rows_ * quads;
-    for (int first = 0; first < units; first += kWarps * 32) {
-      Val unit = thread + static_cast<uint32_t>(first);
-      Val row = bitcast(s32, unit / static_cast<uint32_t>(quads)),
-          column = bitcast(s32, unit % static_cast<uint32_t>(quads)) * 4;
-      Val inside = row < heads;
-      if (first + kWarps * 32 > units) inside = inside & (unit < static_cast<uint32_t>(units));
-      IF (inside) {
-        Pack states[kWarps];
-        for (int w = 0; w < kWarps; ++w) states[w] = load_pack(sState_(w)(row), {}, 0, 2);
-        Val top = max(max(states[0][0], states[1][0]), max(states[2][0], states[3][0]));
-        Val sum, o[4];
-        for (int w = 0; w < kWarps; ++w) {
-          Val weight = exp2((states[w][0] - top) * factor_);
-          Pack part = load_pack(sPart_(w)(row), to(s64, column), 0, 4);
-          sum = w ? fma(states[w][1], weight, sum) : states[w][1] * weight;
-          for (int i = 0; i < 4; ++i) o[i] = w ? fma(part[at(i)], weight, o[i]) : part[at(i)] * weight;
-        }
-        IF (pieces == 1) {
-          write(token, first_head + row, column, o, 4, rcp(sum));
-        }
-        ELSE {
-          store_pack(parts_(piece)(head)(row), to(s64, column), 0, {o[0], o[1], o[2], o[3]});
-          IF (column == 0) {
-            store_pack(state_(piece)(head)(row), {}, 0, {top, sum});
-          }
-        }
-      }
-    }
-    IF (pieces != 1) {
-      // What this block has written is seen by the one that finds the counter full.
-      op("fence.acq_rel.gpu", Type{}, {});
-      named_sync(kBarrier, kWarps * 32);
-      Tensor counter = counters_(sequence)(head);
-      IF (thread == 0) {
-        Val before = op1("atom.global.acq_rel.gpu.add", u32, {counter.base, 1}, {counter.offset});
-        store_at(sLast_, 0, select(before == bitcast(u32, pieces) - 1u, literal(u32, 1), literal(u32, 0)));
-      }
-      named_sync(kBarrier, kWarps * 32);
-      IF (load(sLast_, 0) == 1) {
-        op("fence.acq_rel.gpu", Type{}, {});
-        add_pieces(head, token, first_head, heads, first_piece, pieces);
-        IF (thread == 0) {
-          store(counter, 0);  // as it was found
-        }
-      }
-    }
-    named_sync(kBarrier, kWarps * 32);  // shared memory is free again
-  }
-
-  // Adds all pieces of a sequence: a warp takes every fourth row, a lane the weight of one piece.
-  void add_pieces(const Val& head, const Val& token, const Val& first_head, const Val& heads,
-                  const Val& first_piece, const Val& pieces) {
-    constexpr const char* kFresh = "ld.global.relaxed.gpu";
-    Val lane = bitcast(s32, lane_);
-    for (int first = 0; first < rows_; first += kWarps) {
-      Val row = bitcast(s32, warp_) + first;
-      IF (row < heads) {
-        Val mine = min(lane, pieces - 1);
-        Pack state = load_pack(state_(first_piece + mine)(head)(row), {}, 0, 2, {}, kFresh);
-        Val top = state[0];
-        for (int distance = 16; distance; distance /= 2)
-          top = max(top, op1("shfl.bfly", f32, {top, distance, 31, 0xffffffffu}));
-        Val weight = select(lane < pieces, exp2((state[0] - top) * factor_), literal(f32, 0.0));
-        Val sum = state[1] * weight;
-        for (int distance = 16; distance; distance /= 2)
-          sum = sum + op1("shfl.bfly", f32, {sum, distance, 31, 0xffffffffu});
-        std::vector<Var> o;
-        o.reserve(at(2 * shape_.chunks));
-        for (int i = 0; i < 2 * shape_.chunks; ++i) o.emplace_back(f32, 0.0);
-        FOR (p, literal(s32, 0), pieces) {
-          Val w = op1("shfl.idx", f32, {weight, bitcast(u32, p), 31, 0xffffffffu});
-          Tensor part = parts_(first_piece + p)(head)(row);
-          for (int chunk = 0; chunk < shape_.chunks; ++chunk) {
-            Pack x = load_pack(part, to(s64, lane) * 2, chunk * 64, 2, {}, kFresh);
-            for (int e = 0; e < 2; ++e) {
-              Var& sum_o = o[at(2 * chunk + e)];
-              sum_o = fma(x[at(e)], w, sum_o);
-            }
-          }
-        }
-        Val inverse = rcp(sum);
-        for (int chunk = 0; chunk < shape_.chunks; ++chunk) {
-          Val pair[2] = {o[at(2 * chunk)], o[at(2 * chunk + 1)]};
-          write(token, first_head + row, lane * 2 + chunk * 64, pair, 2, inverse);
-        }
-      }
-    }
-  }
-
-  void write(const Val& token, const Val& head, const Val& column, const Val* o, int count,
-             const Val& inverse) {
-    Pack values;
-    for (int i = 0; i < count; i += 2) values.push_back(pack2(packed_, o[i] * inverse, o[i + 1] * inverse));
-    std::optional<Val> inside;
-    if (spec_.head_dim < shape_.width) inside = column < static_cast<int32_t>(spec_.head_dim);
-    store_pack(out_(token)(head), to(s64, column), 0, values, inside);
   }
 
   Block& block_;
@@ -439,9 +401,12 @@ class Decode {
   const int stage_bytes_;    // of keys, and of values
   const double factor_;
   const Type packed_;
-  Val map_k_, map_v_;
-  Tensor q_, out_, table_, plan_, counters_, state_, parts_, sK_, sV_, sPart_, sState_, sLast_;
+  Val map_k_, map_v_, map_q_;
+  Tensor table_, sK_, sV_, sQ_;
+  DecodeTensors g_;
   Pipeline* pipe_ = nullptr;
+  Mailbox* mail_ = nullptr;
+  Handoff* results_ = nullptr;
   // Of a consumer thread.
   Val warp_, lane_, pair_, row_;
   std::vector<Val> key_places_, value_places_;
@@ -453,7 +418,8 @@ ir::Kernel decode_attention_sm90(const ir::Target& target, const DecodeAttention
   if (target.arch != ir::Arch::kSm90a)
     throw KernelError("decode_attention_sm90 exists on sm_90a, not on " + ir::to_string(target));
   auto shape = decode_attention_sm90_shape(spec);
-  Launch launch{.target = target, .threads = 32 * (kWarps + 1), .min_blocks = shape.blocks, .pdl = spec.pdl};
+  Launch launch{
+      .target = target, .threads = 32 * (kDecodeWarps + 2), .min_blocks = shape.blocks, .pdl = spec.pdl};
   return record("decode_attention_sm90", launch, [&](Block& block) { Decode(block, spec, shape).run(); });
 }
 

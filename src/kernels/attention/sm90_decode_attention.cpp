@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <random>
 
 #include "kernels/attention/sm90_attention.h"
 #include "kernels/attention/sm90_maps.h"
@@ -57,7 +59,7 @@ DecodeAttentionSm90Shape decode_attention_sm90_shape(const DecodeAttentionSm90Sp
   s.blocks = spec.blocks ? spec.blocks : s.width <= 128 ? 2 : 1;
   s.scale = spec.scale ? spec.scale : 1 / std::sqrt(static_cast<double>(spec.head_dim));
   const int64_t stage = int64_t{2} * kDecodeKeys * s.width * 2, rows = std::min(16, s.group),
-                other = 4 * rows * (s.width + 2) * 4 + 512;
+                other = 4 * rows * (s.width + 2) * 4 + s.chunks * (rows > 8 ? 2048 : 1024) + 2048;
   const int64_t room =
       std::min<int64_t>(kSharedOfProcessor / s.blocks - kReservedOfBlock, kDecodeSharedBytes) - other;
   s.stages = spec.stages ? spec.stages : static_cast<int>(std::min<int64_t>(8, room / stage));
@@ -103,22 +105,17 @@ runtime::PreparedLaunch DecodeAttentionSm90::prepare(const Arguments& a) const {
                                                         spec_.block_size, shape.box_keys));
   };
   auto map_k = map(a.k), map_v = map(a.v);
+  auto map_q = device.encode_tensor_map(attention_rows_map(
+      spec_.dtype, a.q, spec_.head_dim, spec_.q_heads, int64_t{1} << 31,
+      a.q_stride ? a.q_stride : spec_.q_heads * spec_.head_dim, 1, std::min(16, shape.group)));
   // Extents are not read, but for the width of the table.
-  runtime::Argument arguments[] = {map_k,
-                                   map_v,
-                                   a.q,
-                                   int64_t{0},
-                                   a.q_stride ? a.q_stride : spec_.q_heads * spec_.head_dim,
-                                   a.out,
-                                   a.block_table,
-                                   a.sequences,
-                                   a.table_width,
-                                   a.plan,
-                                   int64_t{0},
-                                   a.workspace,
-                                   a.workspace + p.states,
-                                   p.pieces,
-                                   a.workspace + p.parts};
+  runtime::Argument arguments[] = {map_k,       map_v,
+                                   map_q,       a.out,
+                                   int64_t{0},  a.block_table,
+                                   a.sequences, a.table_width,
+                                   a.plan,      int64_t{0},
+                                   a.workspace, a.workspace + p.states,
+                                   p.pieces,    a.workspace + p.parts};
   return runtime::PreparedLaunch(*program_, grid_of(std::min<int64_t>(grid_, p.jobs)), arguments);
 }
 
@@ -142,9 +139,8 @@ CatalogEntry decode_attention_sm90_entry() {
     auto allocate = [&](int64_t bytes) { return context.device().allocate(static_cast<size_t>(bytes)); };
     std::vector<int32_t> lengths(static_cast<size_t>(sequences), static_cast<int32_t>(keys)),
         table(static_cast<size_t>(blocks));
-    for (size_t i = 0; i < table.size(); ++i)  // scattered: 7919 is prime, and so visits every block
-      table[i] = static_cast<int32_t>(blocks % 7919 ? static_cast<int64_t>(i) * 7919 % blocks
-                                                    : static_cast<int64_t>(i));
+    std::iota(table.begin(), table.end(), 0);
+    std::shuffle(table.begin(), table.end(), std::mt19937(1));
     int64_t q_count = sequences * spec.q_heads * spec.head_dim,
             kv_count = blocks * spec.block_size * spec.kv_heads * spec.head_dim;
     auto data = std::make_shared<Data>(Data{

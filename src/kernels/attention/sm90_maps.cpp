@@ -14,13 +14,14 @@ runtime::TensorMapSpec boxes_of_64(ir::Type dtype, runtime::DevicePointer base) 
 }  // namespace
 
 runtime::TensorMapSpec attention_rows_map(ir::Type dtype, runtime::DevicePointer base, int64_t head_dim,
-                                          int64_t heads, int64_t tokens, int64_t stride, int box_tokens) {
+                                          int64_t heads, int64_t tokens, int64_t stride, int box_tokens,
+                                          int box_heads) {
   auto s = boxes_of_64(dtype, base);
   s.rank = 3;
   s.dims = {static_cast<uint64_t>(head_dim), static_cast<uint64_t>(heads), static_cast<uint64_t>(tokens), 1,
             1};
   s.strides = {static_cast<uint64_t>(head_dim) * 2, static_cast<uint64_t>(stride) * 2, 0, 0};
-  s.box = {64, 1, static_cast<uint32_t>(box_tokens), 1, 1};
+  s.box = {64, static_cast<uint32_t>(box_heads), static_cast<uint32_t>(box_tokens), 1, 1};
   return s;
 }
 

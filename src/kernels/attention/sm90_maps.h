@@ -10,9 +10,10 @@
 
 namespace rose::kernels {
 
-// [tokens, heads, head_dim], tokens `stride` elements apart: box [box_tokens, 1, 64].
+// [tokens, heads, head_dim], tokens `stride` elements apart: box [box_tokens, box_heads, 64].
 runtime::TensorMapSpec attention_rows_map(ir::Type dtype, runtime::DevicePointer base, int64_t head_dim,
-                                          int64_t heads, int64_t tokens, int64_t stride, int box_tokens);
+                                          int64_t heads, int64_t tokens, int64_t stride, int box_tokens,
+                                          int box_heads = 1);
 // [blocks, block_size, heads, head_dim]: box [1, box_tokens, 1, 64]. The number of blocks is not limited: the
 // block table must name blocks that exist.
 runtime::TensorMapSpec attention_cache_map(ir::Type dtype, runtime::DevicePointer base, int64_t head_dim,
