@@ -2,6 +2,7 @@
 //
 //   attention_sweep LIST     LIST: lines "KERNEL ROWS SPEC" (SPEC may be missing); "-": standard input
 //
+// "attention_sm90:256" stands for sequences of 256 tokens instead of one that has all rows.
 // Prints a line each: kernel, rows, Spec, microseconds of a launch (median), TFLOP/s, GB/s; "failed: why" for
 // what does not run. Programs are compiled by all threads before the first one runs. Launches stand in a
 // graph, one after another.
@@ -14,7 +15,7 @@
 #include <sstream>
 #include <thread>
 
-#include "kernels/catalog.h"
+#include "kernels/attention/sm90_shape.h"
 
 using namespace rose;
 using namespace rose::kernels;
@@ -26,7 +27,7 @@ constexpr double kSample = 4e-3;  // seconds
 
 struct Line {
   std::string kernel, spec;
-  int64_t rows = 0;
+  int64_t rows = 0, length = 0;
 };
 
 std::vector<Line> read(std::istream& in) {
@@ -34,7 +35,13 @@ std::vector<Line> read(std::istream& in) {
   for (std::string text; std::getline(in, text);) {
     std::istringstream words(text);
     Line line;
-    if (words >> line.kernel >> line.rows) words >> line.spec, lines.push_back(line);
+    if (!(words >> line.kernel >> line.rows)) continue;
+    words >> line.spec;
+    if (auto colon = line.kernel.find(':'); colon != std::string::npos) {
+      line.length = std::stoll(line.kernel.substr(colon + 1));
+      line.kernel.resize(colon);
+    }
+    lines.push_back(line);
   }
   return lines;
 }
@@ -92,9 +99,11 @@ int main(int count, char** arguments) {
   fmt::print("{}\n", context->properties().name);
   compile(*context, lines);
   for (const Line& line : lines) try {
-      Case problem = catalog_entry(line.kernel).make_case(*context, line.spec, line.rows);
+      Case problem = line.length ? attention_sm90_case(*context, parse_spec<AttentionSm90Spec>(line.spec),
+                                                       line.rows, line.length)
+                                 : catalog_entry(line.kernel).make_case(*context, line.spec, line.rows);
       double time = seconds(*context, problem);
-      fmt::print("{:22} {:7} {:56} {:9.2f} us {:7.1f} TFLOP/s {:7.1f} GB/s\n", line.kernel, line.rows,
+      fmt::print("{:22} {:5} {:7} {:56} {:9.2f} us {:7.1f} TFLOP/s {:7.1f} GB/s\n", line.kernel, line.length, line.rows,
                  line.spec, time * 1e6, problem.operations / time / 1e12, problem.bytes / time / 1e9);
       std::fflush(stdout);
     } catch (const std::exception& error) {

@@ -50,6 +50,7 @@ AttentionSm90Shape attention_sm90_shape(const AttentionSm90Spec& spec) {
   require(spec.tile_keys >= 0 && spec.tile_keys <= 256 && spec.tile_keys % 64 == 0, kName, "tile_keys",
           spec.tile_keys, "use 64, 128, 192 or 256, or 0");
   require(spec.stages >= 0 && spec.stages <= 8, kName, "stages", spec.stages, "use 1 to 8, or 0");
+  require(spec.blocks >= 0 && spec.blocks <= 4, kName, "blocks", spec.blocks, "use 1 to 4, or 0");
   AttentionSm90Shape s{};
   s.width = static_cast<int>(ceil_div(spec.head_dim, 64) * 64), s.chunks = s.width / 64;
   s.consumers = spec.consumers ? spec.consumers : s.width == 64 ? 3 : 2;
@@ -57,14 +58,24 @@ AttentionSm90Shape attention_sm90_shape(const AttentionSm90Spec& spec) {
   s.tile_keys = spec.tile_keys ? spec.tile_keys : s.width <= 128 ? 128 : 64;
   s.stages = spec.stages ? spec.stages : 2;
   s.box_keys = spec.block_size == 0 ? s.tile_keys : std::min<int>(64, static_cast<int>(spec.block_size));
-  s.producer_registers = s.consumers == 3 ? 32 : 24, s.consumer_registers = s.consumers == 3 ? 160 : 240;
+  s.blocks = spec.blocks ? spec.blocks : 1;
+  // Heads of 256 gain nothing from turns: their second product is long enough (measured: 735 against 753
+  // TFLOP/s).
+  s.turns = spec.pingpong && s.consumers > 1 && s.width <= 128;
+  // The most that the multiprocessor's 65536 registers allow beside a producer that is content with 24 or 32.
+  s.producer_registers = s.consumers == 3 ? 32 : 24;
+  s.consumer_registers = std::min(
+      240,
+      ((65536 / s.blocks / (128 * (s.consumers + 1)) / 8 * 8) * (s.consumers + 1) - s.producer_registers) /
+          s.consumers / 8 * 8);
   s.scale = spec.scale ? spec.scale : 1 / std::sqrt(static_cast<double>(spec.head_dim));
   s.has_left = spec.window > 0;
   s.left = spec.mask == "causal" ? spec.window - 1 : spec.window / 2;
   s.right = spec.mask == "causal" ? 0 : spec.window ? spec.window / 2 : -1;
   int64_t bytes = int64_t{2} * s.width * (s.tile_queries + 2 * s.stages * s.tile_keys) + 1024;
-  require(bytes <= 232448, kName, "the shared memory", bytes,
-          "a block has 232448 bytes; use fewer stages or smaller tiles");
+  require(bytes <= 233472 / s.blocks - 1024, kName, "the shared memory", bytes,
+          "a multiprocessor's blocks have 233472 bytes, 1024 of each reserved; use fewer stages or smaller "
+          "tiles");
   return s;
 }
 
@@ -133,8 +144,62 @@ runtime::PreparedLaunch AttentionSm90::prepare(const Arguments& a) const {
   if (spec_.block_size) list.add(a.table_width);
   list.add(a.tiles).add(a.tile_count);
   int64_t jobs = a.tile_count * spec_.q_heads;
-  if (spec_.persistent) jobs = std::min<int64_t>(jobs, context_->properties().processors);
+  if (spec_.persistent)
+    jobs = std::min<int64_t>(jobs, int64_t{context_->properties().processors} * shape.blocks);
   return runtime::PreparedLaunch(*program_, grid_of(jobs), list.list());
+}
+
+Case attention_sm90_case(runtime::Context& context, const AttentionSm90Spec& spec, int64_t rows,
+                         int64_t length) {
+  struct Data {
+    runtime::Buffer q, k, v, out, first, lengths, table, tiles;
+  };
+  AttentionSm90 op(context, spec);
+  length = std::clamp<int64_t>(length, 1, rows);
+  std::vector<int32_t> first, lengths;
+  for (int64_t token = 0; token < rows; token += length) {
+    first.push_back(static_cast<int32_t>(token));
+    lengths.push_back(static_cast<int32_t>(std::min(length, rows - token)));
+  }
+  first.push_back(static_cast<int32_t>(rows));
+  auto sequences = static_cast<int64_t>(lengths.size());
+  int64_t block = spec.block_size ? spec.block_size : 1, width = ceil_div(length, block),
+          blocks = sequences * width;
+  auto& stream = context.stream();
+  auto integers = [&](const std::vector<int32_t>& values) {
+    auto buffer = context.device().allocate(values.size() * 4);
+    stream.upload(buffer, values.data(), values.size() * 4);
+    stream.synchronize();
+    return buffer;
+  };
+  std::vector<int32_t> table(static_cast<size_t>(blocks));
+  std::iota(table.begin(), table.end(), 0);
+  auto tiles = op.tiles(first, lengths);
+  int64_t q_count = rows * spec.q_heads * spec.head_dim,
+          kv_count = blocks * block * spec.kv_heads * spec.head_dim;
+  auto data = std::make_shared<Data>(
+      Data{random_buffer(context, spec.dtype, q_count, 1), random_buffer(context, spec.dtype, kv_count, 2),
+           random_buffer(context, spec.dtype, kv_count, 3),
+           context.device().allocate(static_cast<size_t>(q_count * 2)), integers(first), integers(lengths),
+           integers(table), integers(tiles)});
+  AttentionSm90::Arguments a;
+  a.q = data->q, a.k = data->k, a.v = data->v, a.out = data->out;
+  a.first_queries = data->first, a.lengths = data->lengths, a.block_table = data->table,
+  a.tiles = data->tiles;
+  a.tile_count = static_cast<int64_t>(tiles.size() / 2), a.tokens = rows, a.table_width = width;
+  auto launch = std::make_shared<runtime::PreparedLaunch>(op.prepare(a));
+  Case c;
+  c.bytes = 2.0 * static_cast<double>(2 * q_count + 2 * rows * spec.kv_heads * spec.head_dim);
+  double pairs = 0;  // of a query and a key that it sees
+  auto shape = attention_sm90_shape(spec);
+  for (int64_t keys : lengths)
+    for (int64_t i = 0; i < keys; ++i) {
+      int64_t last = shape.right < 0 ? keys - 1 : std::min(keys - 1, i + shape.right);
+      pairs += static_cast<double>(last + 1 - (shape.has_left ? std::max<int64_t>(0, i - shape.left) : 0));
+    }
+  c.operations = 4 * pairs * static_cast<double>(spec.q_heads * spec.head_dim);
+  c.launch = [data, launch](runtime::Stream& s) { s.launch(*launch); };
+  return c;
 }
 
 CatalogEntry attention_sm90_entry() {
@@ -149,46 +214,7 @@ CatalogEntry attention_sm90_entry() {
   e.bench_rows = 8192;
   // One sequence of `rows` tokens.
   e.make_case = [](runtime::Context& context, std::string_view text, int64_t rows) {
-    auto spec = parse_spec<AttentionSm90Spec>(text);
-    struct Data {
-      runtime::Buffer q, k, v, out, first, lengths, table, tiles;
-    };
-    AttentionSm90 op(context, spec);
-    int64_t block = spec.block_size ? spec.block_size : 1, blocks = ceil_div(rows, block);
-    auto& stream = context.stream();
-    auto integers = [&](const std::vector<int32_t>& values) {
-      auto buffer = context.device().allocate(values.size() * 4);
-      stream.upload(buffer, values.data(), values.size() * 4);
-      stream.synchronize();
-      return buffer;
-    };
-    std::vector<int32_t> first{0, static_cast<int32_t>(rows)}, table(static_cast<size_t>(blocks));
-    std::iota(table.begin(), table.end(), 0);
-    auto tiles = op.tiles(first);
-    int64_t q_count = rows * spec.q_heads * spec.head_dim,
-            kv_count = blocks * block * spec.kv_heads * spec.head_dim;
-    auto data = std::make_shared<Data>(
-        Data{random_buffer(context, spec.dtype, q_count, 1), random_buffer(context, spec.dtype, kv_count, 2),
-             random_buffer(context, spec.dtype, kv_count, 3),
-             context.device().allocate(static_cast<size_t>(q_count * 2)), integers(first),
-             integers({first[1]}), integers(table), integers(tiles)});
-    AttentionSm90::Arguments a;
-    a.q = data->q, a.k = data->k, a.v = data->v, a.out = data->out;
-    a.first_queries = data->first, a.lengths = data->lengths, a.block_table = data->table,
-    a.tiles = data->tiles;
-    a.tile_count = static_cast<int64_t>(tiles.size() / 2), a.tokens = rows, a.table_width = blocks;
-    auto launch = std::make_shared<runtime::PreparedLaunch>(op.prepare(a));
-    Case c;
-    c.bytes = 2.0 * static_cast<double>(2 * q_count + 2 * rows * spec.kv_heads * spec.head_dim);
-    double pairs = 0;  // of a query and a key that it sees
-    auto shape = attention_sm90_shape(spec);
-    for (int64_t i = 0; i < rows; ++i) {
-      int64_t last = shape.right < 0 ? rows - 1 : std::min(rows - 1, i + shape.right);
-      pairs += static_cast<double>(last + 1 - (shape.has_left ? std::max<int64_t>(0, i - shape.left) : 0));
-    }
-    c.operations = 4 * pairs * static_cast<double>(spec.q_heads * spec.head_dim);
-    c.launch = [data, launch](runtime::Stream& s) { s.launch(*launch); };
-    return c;
+    return attention_sm90_case(context, parse_spec<AttentionSm90Spec>(text), rows, rows);
   };
   return e;
 }

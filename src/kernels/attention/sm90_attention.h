@@ -32,6 +32,7 @@ struct AttentionSm90Spec {
   int consumers = 0;       // warpgroups of 64 queries each, 1 to 3; 0: what suits head_dim
   int tile_keys = 0;       // keys of a tile, a multiple of 64; 0: what suits head_dim
   int stages = 0;          // tiles of keys, and of values, in shared memory; 0: what suits
+  int blocks = 0;          // blocks a multiprocessor, 1 to 4; 0: what suits
   bool overlap = true;     // the next q·k runs during a tile's softmax
   bool pingpong = true;    // warpgroups take turns: one multiplies while another does its softmax
   bool persistent = true;  // one block a multiprocessor walks over the tiles
@@ -51,6 +52,7 @@ struct AttentionSm90Spec {
     f("consumers", consumers, "warpgroups of 64 queries each, 1 to 3; 0: what suits head_dim");
     f("tile_keys", tile_keys, "keys of a tile, a multiple of 64; 0: what suits head_dim");
     f("stages", stages, "tiles of keys, and of values, in shared memory; 0: what suits");
+    f("blocks", blocks, "blocks a multiprocessor, 1 to 4; 0: what suits");
     f("overlap", overlap, "1: the next q·k runs during a tile's softmax");
     f("pingpong", pingpong, "1: warpgroups take turns between products and softmax");
     f("persistent", persistent, "1: one block a multiprocessor walks over the tiles");

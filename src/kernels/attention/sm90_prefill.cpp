@@ -247,7 +247,7 @@ class Prefill {
     descriptor_q_ = descriptor_k_major_128(address_of(sQ_) + consumer * (64 * kRowBytes));
     descriptor_k_ = descriptor_k_major_128(address_of(sK_));
     descriptor_v_ = descriptor_mn_major_128(address_of(sV_), shape_.tile_keys * kRowBytes);
-    bool turns = spec_.pingpong && shape_.consumers > 1;
+    const bool turns = shape_.turns;
     if (turns)
       IF (consumer == static_cast<uint32_t>(shape_.consumers - 1)) {
         named_arrive(kTurnBarrier, 256);  // the first one's turn
@@ -515,7 +515,8 @@ ir::Kernel attention_sm90(const ir::Target& target, const AttentionSm90Spec& spe
   if (target.arch != ir::Arch::kSm90a)
     throw KernelError("attention_sm90 exists on sm_90a, not on " + ir::to_string(target));
   auto shape = attention_sm90_shape(spec);
-  Launch launch{.target = target, .threads = 128 * (shape.consumers + 1), .min_blocks = 1, .pdl = spec.pdl};
+  Launch launch{
+      .target = target, .threads = 128 * (shape.consumers + 1), .min_blocks = shape.blocks, .pdl = spec.pdl};
   return record("attention_sm90", launch, [&](Block& block) { Prefill(block, spec, shape).run(); });
 }
 

@@ -10,13 +10,18 @@ struct AttentionSm90Shape {
   int width;      // head_dim rounded up to a multiple of 64: what lies in shared memory
   int chunks;     // width / 64: boxes of 64 elements (128 bytes, one row of the swizzle)
   int consumers;  // warpgroups
-  int tile_queries, tile_keys, stages;
+  int tile_queries, tile_keys, stages, blocks;
+  bool turns;    // warpgroups take turns
   int box_keys;  // keys of one box of the copy engine
   int producer_registers, consumer_registers;
   double scale;         // of q·k
   bool has_left;        // a window limits how far back a query sees
   int64_t left, right;  // keys before and behind its own that a query sees; right < 0: no limit
 };
+
+// The catalog's problem: `rows` tokens in sequences of `length` (the last may be shorter).
+Case attention_sm90_case(runtime::Context& context, const AttentionSm90Spec& spec, int64_t rows,
+                         int64_t length);
 
 // Throws KernelError for a Spec outside of the kernel's range.
 AttentionSm90Shape attention_sm90_shape(const AttentionSm90Spec& spec);

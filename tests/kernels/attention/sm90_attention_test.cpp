@@ -105,8 +105,9 @@ TEST_F(AttentionSm90Gpu, VariantsAgree) {
   AttentionProblem problem(base, sequences);
   auto want = run(problem);
   problem.compare(want, "default");
-  for (const char* text : {"consumers=1", "overlap=0", "pingpong=0", "stages=1", "persistent=0",
-                           "consumers=1,overlap=0", "stages=1,overlap=0,pingpong=0", "pdl=1"}) {
+  for (const char* text :
+       {"consumers=1", "overlap=0", "pingpong=0", "stages=1", "persistent=0", "consumers=1,overlap=0",
+        "stages=1,overlap=0,pingpong=0", "pdl=1", "consumers=1,stages=1,blocks=2"}) {
     problem.spec = parse_spec<AttentionSm90Spec>(std::string("q_heads=4,kv_heads=2,block_size=64,") + text);
     EXPECT_EQ(run(problem), want) << text;
   }
@@ -115,7 +116,7 @@ TEST_F(AttentionSm90Gpu, VariantsAgree) {
   AttentionProblem small(heads(4, 2, 64, 64), sequences);
   want = run(small);
   small.compare(want, "default, heads of 64");
-  for (const char* text : {"consumers=1", "consumers=2", "overlap=0", "stages=4"}) {
+  for (const char* text : {"consumers=1", "consumers=2", "overlap=0", "stages=4", "consumers=1,blocks=2"}) {
     small.spec =
         parse_spec<AttentionSm90Spec>(std::string("q_heads=4,kv_heads=2,head_dim=64,block_size=64,") + text);
     EXPECT_EQ(run(small), want) << text;
