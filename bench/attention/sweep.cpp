@@ -103,8 +103,9 @@ int main(int count, char** arguments) {
                                                        line.rows, line.length)
                                  : catalog_entry(line.kernel).make_case(*context, line.spec, line.rows);
       double time = seconds(*context, problem);
-      fmt::print("{:22} {:5} {:7} {:56} {:9.2f} us {:7.1f} TFLOP/s {:7.1f} GB/s\n", line.kernel, line.length, line.rows,
-                 line.spec, time * 1e6, problem.operations / time / 1e12, problem.bytes / time / 1e9);
+      fmt::print("{:22} {:5} {:7} {:56} {:9.2f} us {:7.1f} TFLOP/s {:7.1f} GB/s\n", line.kernel, line.length,
+                 line.rows, line.spec, time * 1e6, problem.operations / time / 1e12,
+                 problem.bytes / time / 1e9);
       std::fflush(stdout);
     } catch (const std::exception& error) {
       fmt::print("{} {} {} failed: {}\n", line.kernel, line.rows, line.spec, error.what());

@@ -54,9 +54,9 @@ void named_arrive(const Arg& barrier, int threads, Location where) {
 }
 
 Mailbox::Mailbox(Block& block, Shape shape, Location where) : shape_(std::move(shape)) {
-  full_ = block.shared(shape_.name + "_full", u64, dsl::shape(1), 8);
-  empty_ = block.shared(shape_.name + "_empty", u64, dsl::shape(1), 8);
-  words_ = block.shared(shape_.name + "_words", u32, dsl::shape(shape_.words), 16);
+  full_ = block.shared(shape_.name + "_full", u64, dsl::shape(shape_.slots), 8);
+  empty_ = block.shared(shape_.name + "_empty", u64, dsl::shape(shape_.slots), 8);
+  words_ = block.shared(shape_.name + "_words", u32, dsl::shape(shape_.slots, shape_.words), 16);
   ir::BarrierFact full, empty;
   full.name = shape_.name + ".full", full.bytes_per_phase = shape_.bytes, full.copies = shape_.copies;
   full.arrive = {{shape_.producer_role, 1, 1}};
@@ -67,30 +67,45 @@ Mailbox::Mailbox(Block& block, Shape shape, Location where) : shape_(std::move(s
 }
 
 void Mailbox::init() {
-  op("mbarrier.init", Type{}, {address_of(full_), 1});
-  op("mbarrier.init", Type{}, {address_of(empty_), shape_.consumers});
+  for (int s = 0; s < shape_.slots; ++s) {
+    op("mbarrier.init", Type{}, {address_of(full_(s)), 1});
+    op("mbarrier.init", Type{}, {address_of(empty_(s)), shape_.consumers});
+  }
 }
 
-Val Mailbox::post(const Var& phase, const std::vector<Val>& words, Location where) {
+Val Mailbox::barrier(const Tensor& barriers, const PipelineState& state) const {
+  return shape_.slots == 1 ? address_of(barriers) : address_of(barriers) + state.stage * 8u;
+}
+
+Tensor Mailbox::words_of(const PipelineState& state) const {
+  return shape_.slots == 1 ? words_(0) : words_(state.stage);
+}
+
+Val Mailbox::post(const PipelineState& state, const std::vector<Val>& words, Location where) {
   if (words.size() != static_cast<size_t>(shape_.words))
     throw IrError(fmt::format("mailbox '{}' takes {} words, not {}", shape_.name, shape_.words, words.size()),
                   line_of(where));
-  // As in Pipeline::acquire: before the first turn the slot counts as freed.
-  op("mbarrier.wait.parity", Type{}, {address_of(empty_), phase ^ 1}, {}, where);
+  // As in Pipeline::acquire: before the first turn a slot counts as freed.
+  op("mbarrier.wait.parity", Type{}, {barrier(empty_, state), state.phase ^ 1}, {}, where);
+  Tensor slot = words_of(state);
   for (size_t i = 0; i < words.size(); ++i)
-    store_at(words_, static_cast<int64_t>(i), bitcast(u32, words[i]), where);
-  op("mbarrier.arrive.expect_tx", Type{}, {address_of(full_), shape_.bytes}, {}, where);
-  return address_of(full_);
+    store_at(slot, static_cast<int64_t>(i), bitcast(u32, words[i]), where);
+  Val full = barrier(full_, state);
+  op("mbarrier.arrive.expect_tx", Type{}, {full, shape_.bytes}, {}, where);
+  return full;
 }
 
-std::vector<Val> Mailbox::receive(const Var& phase, Location where) {
-  op("mbarrier.wait.parity", Type{}, {address_of(full_), phase}, {}, where);
+std::vector<Val> Mailbox::receive(const PipelineState& state, Location where) {
+  op("mbarrier.wait.parity", Type{}, {barrier(full_, state), state.phase}, {}, where);
+  Tensor slot = words_of(state);
   std::vector<Val> words;
-  for (int i = 0; i < shape_.words; ++i) words.push_back(load(words_, i, where));
+  for (int i = 0; i < shape_.words; ++i) words.push_back(load(slot, i, where));
   return words;
 }
 
-void Mailbox::release(Location where) { op("mbarrier.arrive", Type{}, {address_of(empty_)}, {}, where); }
+void Mailbox::release(const PipelineState& state, Location where) {
+  op("mbarrier.arrive", Type{}, {barrier(empty_, state)}, {}, where);
+}
 
 Handoff::Handoff(Block& block, Shape shape, Location where) : shape_(std::move(shape)) {
   full_ = block.shared(shape_.name + "_full", u64, dsl::shape(1), 8);

@@ -30,15 +30,15 @@ Val quad_sum(const Val& x);
 void named_sync(const Arg& barrier, int threads, Location where = Location::current());
 void named_arrive(const Arg& barrier, int threads, Location where = Location::current());
 
-// One slot of shared memory for a tile: some u32 words written by the producer, and bytes that bulk copies
-// bring. Consumers get both with one wait.
+// Slots of shared memory for tiles: some u32 words written by the producer, and bytes that bulk copies bring.
+// Consumers get both with one wait. Both sides walk over the slots with a PipelineState of their own.
 class Mailbox {
  public:
   struct Shape {
     std::string name;
-    int words = 1;
+    int slots = 1, words = 1;
     int64_t bytes = 0;  // that the copies bring each turn
-    int consumers = 1;  // arrivals that free the slot
+    int consumers = 1;  // arrivals that free a slot
     std::string producer_role, consumer_role;
     std::vector<ir::BarrierFact::Copy> copies;
   };
@@ -46,14 +46,16 @@ class Mailbox {
   void init();  // as Pipeline::init
 
   // Producer (one thread): waits until the slot is free, writes the words, announces the bytes. Returns the
-  // barrier for the copies. `phase` is the turn's parity: 0, 1, 0, …
-  Val post(const Var& phase, const std::vector<Val>& words, Location where = Location::current());
+  // barrier for the copies.
+  Val post(const PipelineState& state, const std::vector<Val>& words, Location where = Location::current());
   // Consumers: waits, then reads all words.
-  std::vector<Val> receive(const Var& phase, Location where = Location::current());
+  std::vector<Val> receive(const PipelineState& state, Location where = Location::current());
   // One thread for each of the `consumers` arrivals: words and bytes have been read.
-  void release(Location where = Location::current());
+  void release(const PipelineState& state, Location where = Location::current());
 
  private:
+  Val barrier(const Tensor& barriers, const PipelineState& state) const;
+  Tensor words_of(const PipelineState& state) const;
   Shape shape_;
   Tensor full_, empty_, words_;
 };

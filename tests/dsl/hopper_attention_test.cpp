@@ -21,13 +21,14 @@ Launch launch_of(int threads) {
 }
 
 // S = q·kᵀ, O = P·v with P from S's registers, everything brought by one mailbox.
-void product_kernel(Block& block, int words, int posted, int releases) {
+void product_kernel(Block& block, int words, int posted, int releases, int slots = 1) {
   Val map = block.tensor_map("map");
   Tensor out = block.output("out", f32, shape(128, 34));
   Tensor sQ = block.shared("sQ", bf16, shape(64, 64), 1024),
          sK = block.shared("sK", bf16, shape(64, 64), 1024),
          sV = block.shared("sV", bf16, shape(64, 64), 1024);
   Mailbox mail(block, {.name = "tile",
+                       .slots = slots,
                        .words = words,
                        .bytes = 3 * 8192,
                        .consumers = releases,
@@ -41,15 +42,15 @@ void product_kernel(Block& block, int words, int posted, int releases) {
   roles(block, {{"producer", 128, 40,
                  [&](const Val&) {
                    IF ((uniform_warp(block) == 0) & elected()) {
-                     Var phase(u32, 0);
+                     PipelineState state;
                      Val full =
-                         mail.post(phase, std::vector<Val>(static_cast<size_t>(posted), literal(s32, 5)));
+                         mail.post(state, std::vector<Val>(static_cast<size_t>(posted), literal(s32, 5)));
                      for (const Tensor* t : {&sQ, &sK, &sV}) tma_load(address_of(*t), map, {0, 0}, full);
                    }
                  }},
                 {"consumer", 128, 232, [&](const Val&) {
-                   Var phase(u32, 0);
-                   auto got = mail.receive(phase);
+                   PipelineState state;
+                   auto got = mail.receive(state);
                    Accumulator s(1, 64), o(1, 64);
                    Val q = descriptor_k_major_128(address_of(sQ)), k = descriptor_k_major_128(address_of(sK)),
                        v = descriptor_mn_major_128(address_of(sV), 8192);
@@ -74,7 +75,7 @@ void product_kernel(Block& block, int words, int posted, int releases) {
                    store_at(out(row), 32, quad_sum(quad_max(o.fragments[0][0])));
                    store_at(out(row), 33, to(f32, got[0]));
                    IF (block.lane() == 0) {
-                     mail.release();
+                     mail.release(state);
                    }
                  }}});
 }
@@ -85,13 +86,16 @@ std::string error(int words, int posted, int releases) {
 
 TEST(HopperAttention, ProductsAssembleWithoutRemarks) {
   EXPECT_EQ(error(3, 3, 4), "");
-  auto kernel = record("products", launch_of(256), [](Block& block) { product_kernel(block, 3, 3, 4); });
-  ir::optimize(kernel);
-  ir::verify(kernel);
-  auto result = test::assemble(codegen::ptx::emit(kernel), "sm_90a", true);
-  EXPECT_TRUE(result.ok) << result.log;
-  EXPECT_THAT(result.log, HasSubstr(" 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"));
-  EXPECT_EQ(result.log.find("C75"), std::string::npos) << result.log;
+  for (int slots : {1, 2}) {
+    auto kernel =
+        record("products", launch_of(256), [&](Block& block) { product_kernel(block, 3, 3, 4, slots); });
+    ir::optimize(kernel);
+    ir::verify(kernel);
+    auto result = test::assemble(codegen::ptx::emit(kernel), "sm_90a", true);
+    EXPECT_TRUE(result.ok) << result.log;
+    EXPECT_THAT(result.log, HasSubstr(" 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"));
+    EXPECT_EQ(result.log.find("C75"), std::string::npos) << result.log;
+  }
 }
 
 TEST(HopperAttention, MailboxesKeepTheirPromises) {

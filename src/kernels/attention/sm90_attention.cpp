@@ -72,7 +72,12 @@ AttentionSm90Shape attention_sm90_shape(const AttentionSm90Spec& spec) {
   s.has_left = spec.window > 0;
   s.left = spec.mask == "causal" ? spec.window - 1 : spec.window / 2;
   s.right = spec.mask == "causal" ? 0 : spec.window ? spec.window / 2 : -1;
-  int64_t bytes = int64_t{2} * s.width * (s.tile_queries + 2 * s.stages * s.tile_keys) + 1024;
+  auto bytes_with = [&](int slots) {
+    return int64_t{2} * s.width * (slots * s.tile_queries + 2 * s.stages * s.tile_keys) + 1024;
+  };
+  // The next tile's queries arrive while this one is worked on, where there is room for them.
+  s.slots = bytes_with(2) <= 233472 / s.blocks - 1024 ? 2 : 1;
+  const int64_t bytes = bytes_with(s.slots);
   require(bytes <= 233472 / s.blocks - 1024, kName, "the shared memory", bytes,
           "a multiprocessor's blocks have 233472 bytes, 1024 of each reserved; use fewer stages or smaller "
           "tiles");

@@ -6,12 +6,11 @@
 //              job
 //   consumers  four warps take 16 keys of each stage and keep their own running softmax, with the query heads
 //   as the
-//              rows of mma.m16n8k16; at the piece's end they leave their results in shared memory and go on
-//   finisher   one warp adds the four, in the order of the warps. A sequence of one piece is then done; of
-//   longer ones
-//              the finisher that counts the last piece adds them all, in their order.
-// Consumers wait for nothing in global memory: with the finisher's work and the loads of queries among
-// theirs, a job cost 8 us more (on an H200), as much as its bytes.
+//              rows of mma.m16n8k16; at the piece's end they add their results, in the order of the warps. A
+//              sequence of one piece is then done, results of longer ones go to the workspace.
+//   finisher   one warp counts the pieces of each sequence, and when it counts the last one adds them all, in
+//   their order
+// Consumers wait for nothing in global memory.
 #include <limits>
 
 #include "dsl/grid.h"
@@ -29,6 +28,7 @@ constexpr int kChunkBytes = kDecodeKeys * kRowBytes;
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kNothing = -1e30;  // the maximum before any key: finite, so that differences are never NaN
 constexpr uint32_t kAll = 0xffffffffu;
+constexpr int kBarrier = 1;  // named barrier of the four warps
 
 class Decode {
  public:
@@ -69,14 +69,14 @@ class Decode {
                            .consumer_role = "consumer",
                            .copies = {{"k", box_bytes, boxes, 1}, {"v", box_bytes, boxes, 1}}});
     Mailbox mail(block_, {.name = "job",
-                          .words = 3,
+                          .words = 7,
                           .bytes = shape_.chunks * rows_ * kRowBytes,
                           .consumers = kDecodeWarps,
                           .producer_role = "producer",
                           .consumer_role = "consumer",
                           .copies = {{"q", rows_ * kRowBytes, shape_.chunks, 1}}});
     Handoff results(block_, {.name = "results",
-                             .writers = kDecodeWarps,
+                             .writers = kDecodeWarps * 32,
                              .readers = 1,
                              .writer_role = "consumer",
                              .reader_role = "finisher"});
@@ -112,7 +112,8 @@ class Decode {
   // --- producer: see the file's head ---
 
   struct Job {
-    std::vector<Var> words;  // sequence, row of q, first key, key behind the last, first key that is seen
+    // Sequence, row of q, first key, key behind the last, first key that is seen, first piece, pieces.
+    std::vector<Var> words;
     explicit Job(const std::vector<Val>& values) {
       words.reserve(values.size());
       for (const Val& v : values) words.emplace_back(v);
@@ -125,12 +126,13 @@ class Decode {
     Val begin() const { return words[2]; }
     Val end() const { return words[3]; }
     Val low() const { return words[4]; }
+    Val pieces() const { return words[6]; }
   };
 
   std::vector<Val> record_of(const Val& job) {
     Tensor record = g_.plan(to(s64, job / heads_) + 1);
-    auto words = load_pack(record, {}, 0, 4);
-    words.push_back(load(record, 4));
+    auto words = load_pack(record, {}, 0, 4), more = load_pack(record, {}, 4, 4);
+    words.insert(words.end(), more.begin(), more.end() - 1);
     return words;
   }
 
@@ -146,7 +148,7 @@ class Decode {
   void produce() {
     IF (elected()) {
       PipelineState state;
-      Var phase(u32, 0);
+      PipelineState mail_state;
       Val total = jobs(), step = to(u32, block_.grid());
       Var number(to(u32, block_.index()));
       IF (number < total) {
@@ -163,8 +165,9 @@ class Decode {
           Val first_head = kv_head * shape_.group;
           if (shape_.row_tiles > 1)
             first_head = first_head + bitcast(s32, head % static_cast<uint32_t>(shape_.row_tiles)) * 16;
-          Val full = mail_->post(phase, {job.begin(), job.end(), job.low()});
-          phase ^= 1;
+          Val full = mail_->post(mail_state, {job.begin(), job.end(), job.low(), job.token(), first_head,
+                                              Val(number), job.pieces()});
+          mail_state.advance(1);
           for (int chunk = 0; chunk < shape_.chunks; ++chunk)
             tma_load(address_of(sQ_(chunk)), map_q_, {chunk * 64, first_head, job.token()}, full);
           FOR (key, job.begin(), job.end(), kDecodeKeys) {
@@ -237,15 +240,17 @@ class Decode {
     for (int h = 0; h < halves_; ++h)
       rows.highest.emplace_back(f32, kNothing), rows.sum.emplace_back(f32, 0.0);
 
+    PipelineState mail_state;
     Var phase(u32, 0);
     FOR (job, to(u32, block_.index()), jobs(), to(u32, block_.grid())) {
-      auto words = mail_->receive(phase);
+      auto words = mail_->receive(mail_state);
       Val begin = bitcast(s32, words[0]), end = bitcast(s32, words[1]), low = bitcast(s32, words[2]);
       load_queries(rows);
       op("bar.warp.sync", Type{}, {kAll});  // all lanes have read the words and the queries
       IF (lane_ == 0) {
-        mail_->release();
+        mail_->release(mail_state);
       }
+      mail_state.advance(1);
       for (Var& o : rows.o) o = 0.0;
       for (int h = 0; h < halves_; ++h) rows.highest[at(h)] = kNothing, rows.sum[at(h)] = 0.0;
 
@@ -266,12 +271,12 @@ class Decode {
         }
         state.advance(shape_.stages);
       }
-      results_->wait_until_free(phase);
       leave(rows);
-      op("bar.warp.sync", Type{}, {kAll});
-      IF (lane_ == 0) {
-        results_->hand_over();
-      }
+      named_sync(kBarrier, kDecodeWarps * 32);
+      results_->wait_until_free(phase);
+      add_warps(bitcast(s32, words[3]), bitcast(s32, words[4]), words[5], bitcast(s32, words[6]));
+      results_->hand_over();
+      named_sync(kBarrier, kDecodeWarps * 32);  // all have read shared memory
       phase ^= 1;
     }
   }
@@ -377,7 +382,7 @@ class Decode {
     op("bar.warp.sync", Type{}, {kAll});
   }
 
-  // A warp's rows into shared memory, for the finisher.
+  // A warp's rows into shared memory.
   void leave(Rows& rows) {
     for (int h = 0; h < halves_; ++h) {
       Val sum = quad_sum(rows.sum[at(h)]);
@@ -388,6 +393,42 @@ class Decode {
           store_pack(part, pair, 8 * j, {Val(rows.o[at(4 * j + 2 * h)]), Val(rows.o[at(4 * j + 2 * h + 1)])});
         IF (pair_ == 0) {
           store_pack(g_.sState(warp_)(row_ + 8 * h), {}, 0, {Val(rows.highest[at(h)]), sum});
+        }
+      }
+    }
+  }
+
+  // The sum of the four: to `out`, or as a piece's into the workspace.
+  void add_warps(const Val& token, const Val& first_head, const Val& job, const Val& pieces) {
+    const int quads = shape_.width / 4, units = rows_ * quads;
+    Val piece = job / heads_, head = job % heads_;
+    Val heads =
+        shape_.row_tiles == 1
+            ? literal(s32, shape_.group)
+            : min(shape_.group - bitcast(s32, head % static_cast<uint32_t>(shape_.row_tiles)) * 16, 16);
+    for (int first = 0; first < units; first += kDecodeWarps * 32) {
+      Val unit = block_.thread32() + static_cast<uint32_t>(first);
+      Val row = bitcast(s32, unit / static_cast<uint32_t>(quads)),
+          column = bitcast(s32, unit % static_cast<uint32_t>(quads)) * 4;
+      IF (row < heads) {
+        Pack states[kDecodeWarps];
+        for (int w = 0; w < kDecodeWarps; ++w) states[w] = load_pack(g_.sState(w)(row), {}, 0, 2);
+        Val top = max(max(states[0][0], states[1][0]), max(states[2][0], states[3][0]));
+        Val sum, o[4];
+        for (int w = 0; w < kDecodeWarps; ++w) {
+          Val weight = exp2((states[w][0] - top) * factor_);
+          Pack part = load_pack(g_.sPart(w)(row), to(s64, column), 0, 4);
+          sum = w ? fma(states[w][1], weight, sum) : states[w][1] * weight;
+          for (int i = 0; i < 4; ++i) o[i] = w ? fma(part[at(i)], weight, o[i]) : part[at(i)] * weight;
+        }
+        IF (pieces == 1) {
+          write_decoded(spec_, shape_, g_, token, first_head + row, column, o, 4, rcp(sum));
+        }
+        ELSE {
+          store_pack(g_.parts(piece)(head)(row), to(s64, column), 0, {o[0], o[1], o[2], o[3]});
+          IF (column == 0) {
+            store_pack(g_.states(piece)(head)(row), {}, 0, {top, sum});
+          }
         }
       }
     }

@@ -1,5 +1,7 @@
 #include "kernels/attention/sm90_decode_finisher.h"
 
+#include <optional>
+
 namespace rose::kernels {
 
 using namespace dsl;
@@ -23,7 +25,6 @@ class Finisher {
         results_(results),
         rows_(std::min(16, shape.group)),
         factor_(spec.softcap ? kLog2E : shape.scale * kLog2E),
-        packed_(spec.dtype.with_lanes(2)),
         lane_(bitcast(s32, block.lane())) {}
 
   void run() {
@@ -42,8 +43,6 @@ class Finisher {
           shape_.row_tiles == 1 ? literal(s32, shape_.group) : min(shape_.group - row_tile * 16, 16);
       results_.wait(phase);
       phase ^= 1;
-      add_warps();
-      op("bar.warp.sync", Type{}, {kAll});
       IF (lane_ == 0) {
         results_.give_back();
       }
@@ -54,44 +53,14 @@ class Finisher {
   }
 
  private:
-  void add_warps() {
-    const int quads = shape_.width / 4, units = rows_ * quads;
-    FOR (first, literal(s32, 0), units, 32) {
-      Val unit = bitcast(u32, first + lane_);
-      Val row = bitcast(s32, unit / static_cast<uint32_t>(quads)),
-          column = bitcast(s32, unit % static_cast<uint32_t>(quads)) * 4;
-      IF (row < heads_here_) {
-        Pack states[kDecodeWarps];
-        for (int w = 0; w < kDecodeWarps; ++w) states[w] = load_pack(g_.sState(w)(row), {}, 0, 2);
-        Val top = max(max(states[0][0], states[1][0]), max(states[2][0], states[3][0]));
-        Val sum, o[4];
-        for (int w = 0; w < kDecodeWarps; ++w) {
-          Val weight = exp2((states[w][0] - top) * factor_);
-          Pack part = load_pack(g_.sPart(w)(row), to(s64, column), 0, 4);
-          sum = w ? fma(states[w][1], weight, sum) : states[w][1] * weight;
-          for (int i = 0; i < 4; ++i) o[i] = w ? fma(part[at(i)], weight, o[i]) : part[at(i)] * weight;
-        }
-        IF (pieces_ == 1) {
-          write(first_head_ + row, column, o, 4, rcp(sum));
-        }
-        ELSE {
-          store_pack(g_.parts(piece_)(head_)(row), to(s64, column), 0, {o[0], o[1], o[2], o[3]});
-          IF (column == 0) {
-            store_pack(g_.states(piece_)(head_)(row), {}, 0, {top, sum});
-          }
-        }
-      }
-    }
-  }
-
   // The warp that counts a sequence's last piece adds them all; what the others wrote before they counted is
   // seen.
   void count_piece(const Tensor& counter) {
-    op("bar.warp.sync", Type{}, {kAll});
     Var before(u32, 0);
     IF (lane_ == 0) {
       before = op1("atom.global.acq_rel.gpu.add", u32, {counter.base, 1}, {counter.offset});
     }
+    op("bar.warp.sync", Type{}, {kAll});
     IF (op1("shfl.idx", u32, {before, 0, 31, kAll}) == bitcast(u32, pieces_) - 1u) {
       op("fence.acq_rel.gpu", Type{}, {});
       for (int first = 0; first < rows_; first += kRowsAtOnce)
@@ -102,9 +71,12 @@ class Finisher {
     }
   }
 
-  // A lane holds the weight of one piece for each row, and adds two columns of every 64.
+  // A lane holds the weight of one piece for each row, and adds width / 32 neighbouring columns. All loads of
+  // several pieces are under way together: a block that adds must not fall behind the others, or it counts
+  // the last piece again and again.
   void add_pieces(int first_row, int count) {
     constexpr const char* kFresh = "ld.global.relaxed.gpu";
+    const int columns = shape_.width / 32, at_once = std::max(1, std::min(4, 64 / (count * columns)));
     std::vector<Val> weights, sums;
     Val mine = first_piece_ + min(lane_, pieces_ - 1);
     std::vector<Pack> states;
@@ -117,29 +89,32 @@ class Finisher {
       sums.push_back(over_lanes(state[1] * weight, [](const Val& a, const Val& b) { return a + b; }));
     }
     std::vector<Var> o;
-    o.reserve(at(count * 2 * shape_.chunks));
-    for (int i = 0; i < count * 2 * shape_.chunks; ++i) o.emplace_back(f32, 0.0);
-    FOR (p, literal(s32, 0), pieces_) {
-      Tensor part = g_.parts(first_piece_ + p)(head_);
+    o.reserve(at(count * columns));
+    for (int i = 0; i < count * columns; ++i) o.emplace_back(f32, 0.0);
+    Val column = lane_ * columns;
+    FOR (p, literal(s32, 0), pieces_, at_once, Unroll{1}) {
       std::vector<Pack> values;
-      for (int r = 0; r < count; ++r)
-        for (int chunk = 0; chunk < shape_.chunks; ++chunk)
-          values.push_back(load_pack(part(first_row + r), to(s64, lane_) * 2, chunk * 64, 2, {}, kFresh));
-      for (int r = 0; r < count; ++r) {
-        Val weight = op1("shfl.idx", f32, {weights[at(r)], bitcast(u32, p), 31, kAll});
-        for (int i = 0; i < 2 * shape_.chunks; ++i) {
-          Var& sum = o[at(r * 2 * shape_.chunks + i)];
-          sum = fma(values[at(r * shape_.chunks + i / 2)][at(i % 2)], weight, sum);
+      for (int k = 0; k < at_once; ++k)
+        for (int r = 0; r < count; ++r)
+          values.push_back(load_pack(g_.parts(first_piece_ + min(p + k, pieces_ - 1))(head_)(first_row + r),
+                                     to(s64, column), 0, columns, {}, kFresh));
+      for (int k = 0; k < at_once; ++k)
+        for (int r = 0; r < count; ++r) {
+          Val weight =
+              op1("shfl.idx", f32, {weights[at(r)], bitcast(u32, p + k), 31, kAll});  // zero beyond the last
+          for (int i = 0; i < columns; ++i) {
+            Var& sum = o[at(r * columns + i)];
+            sum = fma(values[at(k * count + r)][at(i)], weight, sum);
+          }
         }
-      }
     }
     for (int r = 0; r < count; ++r) {
       Val inverse = rcp(sums[at(r)]);
       IF (first_row + r < heads_here_) {
-        for (int chunk = 0; chunk < shape_.chunks; ++chunk) {
-          auto i = at((r * shape_.chunks + chunk) * 2);
-          Val pair[2] = {o[i], o[i + 1]};
-          write(first_head_ + (first_row + r), lane_ * 2 + chunk * 64, pair, 2, inverse);
+        for (int i = 0; i < columns; i += 2) {
+          Val pair[2] = {o[at(r * columns + i)], o[at(r * columns + i + 1)]};
+          write_decoded(spec_, shape_, g_, token_, first_head_ + (first_row + r), column + i, pair, 2,
+                        inverse);
         }
       }
     }
@@ -152,14 +127,6 @@ class Finisher {
     return x;
   }
 
-  void write(const Val& head, const Val& column, const Val* o, int count, const Val& inverse) {
-    Pack values;
-    for (int i = 0; i < count; i += 2) values.push_back(pack2(packed_, o[i] * inverse, o[i + 1] * inverse));
-    std::optional<Val> inside;
-    if (spec_.head_dim < shape_.width) inside = column < static_cast<int32_t>(spec_.head_dim);
-    store_pack(g_.out(token_)(head), to(s64, column), 0, values, inside);
-  }
-
   Block& block_;
   const DecodeAttentionSm90Spec& spec_;
   const DecodeAttentionSm90Shape& shape_;
@@ -167,13 +134,23 @@ class Finisher {
   Handoff& results_;
   const int rows_;
   const double factor_;
-  const Type packed_;
   Val lane_;
   // Of a job.
   Val piece_, head_, token_, first_piece_, pieces_, first_head_, heads_here_;
 };
 
 }  // namespace
+
+void write_decoded(const DecodeAttentionSm90Spec& spec, const DecodeAttentionSm90Shape& shape,
+                   const DecodeTensors& tensors, const Val& token, const Val& head, const Val& column,
+                   const Val* values, int count, const Val& inverse) {
+  Pack packed;
+  for (int i = 0; i < count; i += 2)
+    packed.push_back(pack2(spec.dtype.with_lanes(2), values[i] * inverse, values[i + 1] * inverse));
+  std::optional<Val> inside;
+  if (spec.head_dim < shape.width) inside = column < static_cast<int32_t>(spec.head_dim);
+  store_pack(tensors.out(token)(head), to(s64, column), 0, packed, inside);
+}
 
 void finish_decode(Block& block, const DecodeAttentionSm90Spec& spec, const DecodeAttentionSm90Shape& shape,
                    const DecodeTensors& tensors, Handoff& results) {

@@ -1,4 +1,4 @@
-// The last step of decode_attention_sm90's jobs: one warp of each block adds what the four others have found.
+// The last step of decode_attention_sm90: pieces of a sequence are counted, and added when all are there.
 #pragma once
 
 #include "dsl/hopper_attention.h"
@@ -17,8 +17,12 @@ struct DecodeTensors {
   dsl::Tensor sPart, sState;  // the same of the four warps: [4, rows, width], [4, rows, 2]
 };
 
-// Records the finisher's code: all jobs of the block, in the order in which the warps hand over their
-// results.
+// Writes `count` neighbouring values, each times `inverse`, from `column` on.
+void write_decoded(const DecodeAttentionSm90Spec& spec, const DecodeAttentionSm90Shape& shape,
+                   const DecodeTensors& tensors, const dsl::Val& token, const dsl::Val& head,
+                   const dsl::Val& column, const dsl::Val* values, int count, const dsl::Val& inverse);
+
+// Records the finisher's code: all jobs of the block, each after the other warps have written its result.
 void finish_decode(dsl::Block& block, const DecodeAttentionSm90Spec& spec,
                    const DecodeAttentionSm90Shape& shape, const DecodeTensors& tensors,
                    dsl::Handoff& results);

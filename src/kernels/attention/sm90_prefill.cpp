@@ -46,7 +46,7 @@ class Prefill {
     }
     tiles_ = block.input("tiles", s32, dsl::shape(dynamic("tile_count"), 2));
 
-    sQ_ = block.shared("sQ", spec.dtype, dsl::shape(shape.chunks, shape.tile_queries, 64), 1024);
+    sQ_ = block.shared("sQ", spec.dtype, dsl::shape(shape.slots, shape.chunks, shape.tile_queries, 64), 1024);
     sK_ = block.shared("sK", spec.dtype, dsl::shape(shape.stages, shape.chunks, shape.tile_keys, 64), 1024);
     sV_ = block.shared("sV", spec.dtype, dsl::shape(shape.stages, shape.chunks, shape.tile_keys, 64), 1024);
   }
@@ -65,6 +65,7 @@ class Prefill {
     };
     Pipeline keys = pipeline("keys"), values = pipeline("values");
     Mailbox mail(block_, {.name = "tile",
+                          .slots = shape_.slots,
                           .words = kWords,
                           .bytes = q_bytes_,
                           .consumers = 4 * shape_.consumers,  // one thread a warp
@@ -87,21 +88,26 @@ class Prefill {
 
  private:
   // The tiles of this block. The list has the longest first, and odd rounds run backwards: all blocks get
-  // about the same work.
-  template <class Body>
-  void walk(Body body) {
-    Val total = to(u32, block_.dimension("tile_count")) * static_cast<uint32_t>(spec_.q_heads);
-    Val mine = to(u32, block_.index()), grid = to(u32, block_.grid());
-    Var base(u32, 0), backwards(u32, 0);
-    WHILE (base < total) {
-      Val job = base + select(backwards == 1, grid - 1 - mine, mine);
-      IF (job < total) {
-        body(job);
-      }
+  // about the same work. The last round may have none for this one.
+  struct Walk {
+    explicit Walk(const Prefill& p)
+        : total(to(u32, p.block_.dimension("tile_count")) * static_cast<uint32_t>(p.spec_.q_heads)),
+          index(to(u32, p.block_.index())),
+          grid(to(u32, p.block_.grid())) {}
+    // The job of this round, or of a later one; beyond the end the last job.
+    Val job(uint32_t later = 0) const {
+      Val turn = later % 2 ? backwards ^ 1 : Val(backwards);
+      return min(base + later * grid + select(turn == 1, grid - 1 - index, index), total - 1);
+    }
+    // Whether it is this block's: job() has not been cut.
+    Val mine() const { return base + select(backwards == 1, grid - 1 - index, index) < total; }
+    void advance() {
       base += grid;
       backwards ^= 1;
     }
-  }
+    Val total, index, grid;
+    Var base{u32, 0}, backwards{u32, 0};
+  };
 
   // The last and the first key that the query at a position sees.
   Val last_key(const Val& position, const Val& length) const {
@@ -117,51 +123,92 @@ class Prefill {
   // --- producer
   // -----------------------------------------------------------------------------------------------------
 
+  // What the lists say about a tile. They lie in global memory and follow from each other, so a tile's
+  // numbers are asked for while the two tiles before it are loaded: its entry of the list first, then the
+  // rest.
+  struct Entry {
+    Var sequence, first;  // of the list
+    Entry(const Val& s, const Val& f) : sequence(s), first(f) {}
+  };
+  struct Numbers {
+    Var sequence, first, begin, end, length;
+  };
+
+  std::pair<Val, Val> entry_of(const Val& job) {
+    Tensor entry = tiles_(job / static_cast<uint32_t>(spec_.q_heads));
+    return {load(entry(0)), load(entry(1))};
+  }
+  Numbers numbers_of(const Entry& entry) {
+    Val begin = load(first_queries_, Val(entry.sequence)), end = load(first_queries_, entry.sequence + 1);
+    Val length = spec_.block_size ? load(lengths_, Val(entry.sequence)) : end - begin;
+    return {Var(entry.sequence), Var(entry.first), Var(begin), Var(end), Var(length)};
+  }
+
   void produce() {
     IF ((uniform_warp(block_) == 0) & elected()) {
-      PipelineState key_state, value_state;
-      Var phase(u32, 0);
-      walk([&](const Val& job) {
-        Val head = bitcast(s32, job % static_cast<uint32_t>(spec_.q_heads));
-        Val tile = job / static_cast<uint32_t>(spec_.q_heads);
-        Val sequence = load(tiles_(tile)(0)), first = load(tiles_(tile)(1));
-        Val begin = load(first_queries_, sequence), end = load(first_queries_, sequence + 1);
-        Val queries = end - begin;
-        Val length = spec_.block_size ? load(lengths_, sequence) : queries;
-        Val rows = min(queries - first, shape_.tile_queries);
-        Val position = length - queries + first;  // of the tile's first query among the keys
-        Val last = position + rows - 1;
-        Val stop = tile_of(last_key(last, length)) + 1;
-        Val start = shape_.has_left ? tile_of(first_key(position)) : literal(s32, 0);
-        Val kv_head = bitcast(s32, job % static_cast<uint32_t>(spec_.q_heads) / group_);
-        Val row = begin + first;
-
-        Place place{sequence, begin, length, kv_head};
-        std::vector<Var> pages;
-        pages.reserve(static_cast<size_t>(shape_.tile_keys / shape_.box_keys));
-        for (const Val& page : look_up(place, stop - 1)) pages.emplace_back(page);
-        Val full = keys_->acquire(key_state);
-        fetch(place, pages, stop - 1, sK_, Val(key_state.stage), map_k_, full);
-        key_state.advance(shape_.stages);
-
-        full = mail_->post(phase, {row, rows, position, length, start, stop, head});
-        phase ^= 1;
-        for (int chunk = 0; chunk < shape_.chunks; ++chunk)
-          tma_load(address_of(sQ_(chunk)), map_q_, {chunk * 64, head, row}, full);
-
-        Var tile_now(stop - 2);
-        WHILE (tile_now >= start) {
-          auto ahead = look_up(place, Val(tile_now));  // before the waits: the table lies in global memory
-          Val key_full = keys_->acquire(key_state);
-          fetch(place, ahead, Val(tile_now), sK_, Val(key_state.stage), map_k_, key_full);
-          key_state.advance(shape_.stages);
-          fetch_values(place, pages, tile_now + 1, value_state);
-          for (size_t i = 0; i < pages.size(); ++i) pages[i] = ahead[i];
-          tile_now -= 1;
+      PipelineState key_state, value_state, mail_state;
+      Walk walk(*this);
+      IF (walk.base < walk.total) {
+        auto [sequence, first] = entry_of(walk.job());
+        Entry entry(sequence, first);
+        Numbers now = numbers_of(entry);
+        auto [next_sequence, next_first] = entry_of(walk.job(1));
+        entry.sequence = next_sequence, entry.first = next_first;
+        WHILE (walk.base < walk.total) {
+          Numbers next = numbers_of(entry);
+          auto [later_sequence, later_first] = entry_of(walk.job(2));
+          Val job = walk.job();
+          IF (walk.mine()) {
+            load_tile(job, now, key_state, value_state, mail_state);
+          }
+          now.sequence = next.sequence, now.first = next.first, now.begin = next.begin, now.end = next.end,
+          now.length = next.length;
+          entry.sequence = later_sequence, entry.first = later_first;
+          walk.advance();
         }
-        fetch_values(place, pages, start, value_state);
-      });
+      }
     }
+  }
+
+  void load_tile(const Val& job, const Numbers& n, PipelineState& key_state, PipelineState& value_state,
+                 PipelineState& mail_state) {
+    Val head = bitcast(s32, job % static_cast<uint32_t>(spec_.q_heads));
+    Val sequence = n.sequence, first = n.first, begin = n.begin, length = n.length;
+    Val queries = n.end - begin;
+    Val rows = min(queries - first, shape_.tile_queries);
+    Val position = length - queries + first;  // of the tile's first query among the keys
+    Val last = position + rows - 1;
+    Val stop = tile_of(last_key(last, length)) + 1;
+    Val start = shape_.has_left ? tile_of(first_key(position)) : literal(s32, 0);
+    Val kv_head = bitcast(s32, job % static_cast<uint32_t>(spec_.q_heads) / group_);
+    Val row = begin + first;
+
+    Place place{sequence, begin, length, kv_head};
+    std::vector<Var> pages;
+    pages.reserve(static_cast<size_t>(shape_.tile_keys / shape_.box_keys));
+    for (const Val& page : look_up(place, stop - 1)) pages.emplace_back(page);
+    Val full = keys_->acquire(key_state);
+    fetch(place, pages, stop - 1, sK_, Val(key_state.stage), map_k_, full);
+    key_state.advance(shape_.stages);
+
+    full = mail_->post(mail_state, {row, rows, position, length, start, stop, head});
+    Val slot = address_of(sQ_) + mail_state.stage * static_cast<uint32_t>(q_bytes_);
+    for (int chunk = 0; chunk < shape_.chunks; ++chunk)
+      tma_load(slot + static_cast<uint32_t>(chunk * shape_.tile_queries * kRowBytes), map_q_,
+               {chunk * 64, head, row}, full);
+    mail_state.advance(shape_.slots);
+
+    Var tile_now(stop - 2);
+    WHILE (tile_now >= start) {
+      auto ahead = look_up(place, Val(tile_now));  // before the waits: the table lies in global memory
+      Val key_full = keys_->acquire(key_state);
+      fetch(place, ahead, Val(tile_now), sK_, Val(key_state.stage), map_k_, key_full);
+      key_state.advance(shape_.stages);
+      fetch_values(place, pages, tile_now + 1, value_state);
+      for (size_t i = 0; i < pages.size(); ++i) pages[i] = ahead[i];
+      tile_now -= 1;
+    }
+    fetch_values(place, pages, start, value_state);
   }
 
   struct Place {
@@ -236,15 +283,14 @@ class Prefill {
 
   void consume(const Val& consumer) {
     Rows r(shape_.tile_keys, shape_.width, spec_.dtype.with_lanes(2));
-    PipelineState key_state, value_state;
-    Var phase(u32, 0);
+    PipelineState key_state, value_state, mail_state;
     consumer_ = consumer;
     Val lane = block_.lane();
     leader_ = (block_.thread32() & 127u) == 0;
     Val warp_leader = lane == 0;
     quad_lane_ = bitcast(s32, lane & 3u);
     row_ = bitcast(s32, consumer * 64u + ((block_.thread32() & 127u) >> 5) * 16u + (lane >> 2));
-    descriptor_q_ = descriptor_k_major_128(address_of(sQ_) + consumer * (64 * kRowBytes));
+    Val queries = descriptor_k_major_128(address_of(sQ_) + consumer * (64 * kRowBytes));
     descriptor_k_ = descriptor_k_major_128(address_of(sK_));
     descriptor_v_ = descriptor_mn_major_128(address_of(sV_), shape_.tile_keys * kRowBytes);
     const bool turns = shape_.turns;
@@ -253,9 +299,10 @@ class Prefill {
         named_arrive(kTurnBarrier, 256);  // the first one's turn
       }
 
-    walk([&](const Val&) {
-      auto words = mail_->receive(phase);
-      phase ^= 1;
+    Walk walk(*this);
+    auto tile_of_walk = [&] {
+      auto words = mail_->receive(mail_state);
+      descriptor_q_ = queries + to(u64, mail_state.stage * static_cast<uint32_t>(q_bytes_ / 16));
       Val row = bitcast(s32, words[0]), rows = bitcast(s32, words[1]), position = bitcast(s32, words[2]),
           length = bitcast(s32, words[3]), start = bitcast(s32, words[4]), stop = bitcast(s32, words[5]),
           head = bitcast(s32, words[6]);
@@ -298,8 +345,9 @@ class Prefill {
       }
 
       IF (warp_leader) {
-        mail_->release();
+        mail_->release(mail_state);
       }
+      mail_state.advance(shape_.slots);
       values_->wait(value_state);
       mma_begin();
       multiply_values(r, value_state);
@@ -307,7 +355,13 @@ class Prefill {
       mma_wait(0);
       release(*values_, value_state);
       write(r, row, rows, head);
-    });
+    };
+    WHILE (walk.base < walk.total) {
+      IF (walk.mine()) {
+        tile_of_walk();
+      }
+      walk.advance();
+    }
     if (turns)
       IF (consumer == 0) {
         named_sync(kTurnBarrier, 256);  // takes the last turn that was given

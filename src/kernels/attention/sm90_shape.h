@@ -11,6 +11,7 @@ struct AttentionSm90Shape {
   int chunks;     // width / 64: boxes of 64 elements (128 bytes, one row of the swizzle)
   int consumers;  // warpgroups
   int tile_queries, tile_keys, stages, blocks;
+  int slots;     // tiles of queries in shared memory
   bool turns;    // warpgroups take turns
   int box_keys;  // keys of one box of the copy engine
   int producer_registers, consumer_registers;
