@@ -116,10 +116,10 @@ struct DecodeAttentionSm90Spec {
   int64_t block_size = 64;  // of the paged cache: 16, 32 or a multiple of 64
   double scale = 0;         // of q·k; 0: 1 / √head_dim
   double softcap = 0;       // scores become softcap · tanh(score / softcap); 0: they stay
-  int64_t chunk = 512;      // keys of a piece of a sequence, a multiple of 64; longer ones beyond 32 pieces
-  int stages = 0;           // pages of 64 keys in flight a block; 0: what suits
-  int blocks = 0;           // blocks a multiprocessor, 1 to 4; 0: what suits
-  bool pdl = false;         // may start before the kernel ahead of it has ended
+  int64_t chunk = 512;  // least keys of a piece of a sequence, a multiple of 64; beyond 16 pieces they grow
+  int stages = 0;       // pages of 64 keys in flight a block; 0: what suits
+  int blocks = 0;       // blocks a multiprocessor, 1 to 4; 0: what suits
+  bool pdl = false;     // may start before the kernel ahead of it has ended
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of q, keys, values and out: bf16 or f16");

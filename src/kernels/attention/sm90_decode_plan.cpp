@@ -75,8 +75,9 @@ ir::Kernel decode_plan_sm90(const ir::Target& target, const DecodePlanSm90Spec& 
       auto divide_up = [](const Val& x, int64_t by) {  // of numbers that are not negative
         return bitcast(s32, bitcast(u32, x + static_cast<int32_t>(by - 1)) / static_cast<uint32_t>(by));
       };
-      Val piece = max(divide_up(divide_up(keys, kDecodeMostPieces), kDecodeKeys) * kDecodeKeys,
-                      static_cast<int32_t>(spec.chunk));
+      // decode_piece() of sm90_shape.h.
+      Val wanted = min(divide_up(keys, 16), max(divide_up(keys, kDecodeMostPieces), 2048));
+      Val piece = max(divide_up(wanted, kDecodeKeys) * kDecodeKeys, static_cast<int32_t>(spec.chunk));
       Val pieces = bitcast(s32, bitcast(u32, keys + piece - 1) / bitcast(u32, piece));
       Scan place = scan(block, pieces, sums);
       Val first = total + place.before;

@@ -43,10 +43,13 @@ inline constexpr int kDecodeMostPieces = 32;  // of a sequence
 inline constexpr int kDecodePlanWords = 8;    // of a piece: see sm90_decode_plan.cpp
 inline constexpr int kDecodeSharedBytes = 232448;
 
-// Keys of a piece: the Spec's chunk, or more, so that a sequence has at most kDecodeMostPieces.
+// Keys of a piece: the Spec's chunk, or more for long sequences: each piece costs its counting and adding,
+// but one sequence alone must still keep all multiprocessors busy. A 16th of the sequence up to pieces of
+// 2048 keys, then a 32nd.
 inline int64_t decode_piece(int64_t keys, int64_t chunk) {
-  int64_t least = (keys + kDecodeMostPieces - 1) / kDecodeMostPieces;
-  return std::max(chunk, (least + kDecodeKeys - 1) / kDecodeKeys * kDecodeKeys);
+  auto divide_up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
+  int64_t wanted = std::min(divide_up(keys, 16), std::max<int64_t>(2048, divide_up(keys, kDecodeMostPieces)));
+  return std::max(chunk, divide_up(wanted, kDecodeKeys) * kDecodeKeys);
 }
 
 }  // namespace rose::kernels

@@ -124,8 +124,27 @@ TEST_F(DecodeAttentionSm90Gpu, WindowsTypesScalesAndCaps) {
   check(spec, kKeys);
 }
 
-// Sequences longer than 32 chunks get longer pieces.
-TEST_F(DecodeAttentionSm90Gpu, LongSequences) { check(heads(2, 1, 64), steps({16384, 16385, 40000})); }
+// Long sequences get longer pieces: the device's plan is the host's.
+TEST_F(DecodeAttentionSm90Gpu, LongSequences) {
+  auto spec = heads(2, 1, 64);
+  AttentionProblem problem(as_prefill(spec), steps({8192, 8193, 16384, 40000, 70001}));
+  Step step(spec, problem);
+  step.launch(false);
+  std::vector<int32_t> plan(step.plan.bytes() / 4);
+  test_stream().download(plan.data(), step.plan, step.plan.bytes());
+  test_stream().synchronize();
+  size_t row = 1;
+  for (size_t s = 0; s < problem.sequences.size(); ++s) {
+    int64_t keys = problem.sequences[s].keys, piece = decode_piece(keys, spec.chunk);
+    for (int64_t begin = 0; begin < keys; begin += piece, ++row) {
+      ASSERT_EQ(plan[8 * row], static_cast<int32_t>(s)) << row;
+      ASSERT_EQ(plan[8 * row + 2], begin) << row;
+      ASSERT_EQ(plan[8 * row + 3], std::min(begin + piece, keys)) << row;
+    }
+  }
+  EXPECT_EQ(plan[0], static_cast<int32_t>(row - 1));
+  problem.compare(step.result(), "long sequences");
+}
 
 // Empty rows of a batch, and sequences that have more than one query, are left alone.
 TEST_F(DecodeAttentionSm90Gpu, TakesSequencesWithOneQueryAlone) {
@@ -242,8 +261,11 @@ TEST(DecodeAttentionSm90, IsRecordedAndVerifiedWithoutAGpu) {
 
 TEST(DecodeAttentionSm90, PiecesDependOnTheLengthAlone) {
   EXPECT_EQ(decode_piece(1, 512), 512);
-  EXPECT_EQ(decode_piece(16384, 512), 512);
-  EXPECT_EQ(decode_piece(16385, 512), 576);
+  EXPECT_EQ(decode_piece(8192, 512), 512);
+  EXPECT_EQ(decode_piece(8193, 512), 576);
+  EXPECT_EQ(decode_piece(16384, 512), 1024);
+  EXPECT_EQ(decode_piece(50000, 512), 2048);
+  EXPECT_EQ(decode_piece(131072, 512), 4096);
   for (int64_t keys = 1; keys < 300000; keys += 997)
     EXPECT_LE((keys + decode_piece(keys, 512) - 1) / decode_piece(keys, 512), kDecodeMostPieces) << keys;
 }
