@@ -23,7 +23,7 @@ TEST(EditedLine, KeysEdit) {
   type(line, "hello world^A");
   EXPECT_EQ(line.cursor(), 0u);
   type(line, "oh ^E!^B^B^H");
-  EXPECT_EQ(line.text(), "oh hello wod!");
+  EXPECT_EQ(line.text(), "oh hello word!");
   type(line, "^W");
   EXPECT_EQ(line.text(), "oh hello d!");
   type(line, "^K");

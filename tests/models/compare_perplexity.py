@@ -17,13 +17,20 @@ import torch
 import transformers
 
 
+def perplexity(model, ids):
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0, :-1]
+        total = sum(torch.log_softmax(part.double(), -1).gather(1, want[:, None]).sum().item()
+                    for part, want in zip(logits.split(64), torch.tensor(ids[1:]).split(64)))
+    return math.exp(-total / (len(ids) - 1))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rose")
     parser.add_argument("gguf", type=pathlib.Path)
     parser.add_argument("texts", type=pathlib.Path, nargs="+")
     parser.add_argument("--dtypes", nargs="+", default=["f32", "auto"])
-    parser.add_argument("--tokens", type=int, default=4000, help="of each text at most")
     options = parser.parse_args()
     path = options.gguf.resolve()
     tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
@@ -31,22 +38,18 @@ def main():
     worst = 0
     for file in options.texts:
         text = file.read_text()
-        text = tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"][: options.tokens])
-        ids = tokenizer(text)["input_ids"]
-        with torch.no_grad():
-            logits = model(torch.tensor([ids])).logits[0, :-1]
-            wanted = torch.tensor(ids[1:])
-            total = sum(torch.log_softmax(part.double(), -1).gather(1, want[:, None]).sum().item()
-                        for part, want in zip(logits.split(64), wanted.split(64)))
-        theirs = math.exp(-total / (len(ids) - 1))
+        theirs = None
         for dtype in options.dtypes:
             done = subprocess.run([options.rose, "score", str(path), "--file", "-", "--dtype", dtype, "--json"], input=text,
                                   capture_output=True, text=True, check=False)
             if done.returncode:
                 sys.exit(f"rose failed: {done.stderr}")
             result = json.loads(done.stdout)["results"][0]
-            if result["tokens"] != ids:
-                sys.exit(f"{file}: the tokens differ")
+            ids = result["tokens"]
+            if theirs is None:  # on rose's tokens: transformers rebuilds only a part of a GGUF file's tokenizer
+                if ids != tokenizer(text)["input_ids"]:
+                    print(f"note: transformers cuts {file} into other tokens than rose")
+                theirs = perplexity(model, ids)
             difference = result["perplexity"] / theirs - 1
             worst = max(worst, abs(difference)) if dtype == "f32" else worst
             print(f"{path.name}  {file}  {len(ids)} tokens  --dtype {dtype}: rose {result['perplexity']:.6f}, "
