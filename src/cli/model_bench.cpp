@@ -11,15 +11,15 @@
 #include "cli/measure.h"
 #include "kernels/gemm/x86_weights.h"
 #include "models/encoder.h"
+#include "models/memory_plan.h"
 
 namespace rose::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kBlock = 32;  // the cache is planned in whole blocks of so many tokens
 constexpr int64_t kX86WarmPrompt =
-    16;  // enough to compile and touch everything; a GPU also grows to the full size
+    16;  // enough to compile and touch everything; a GPU also captures its graphs
 constexpr int64_t kWarmTokens = 3;
 
 // A folder of compiled kernels of its own for one run, and no help from the driver's.
@@ -132,7 +132,7 @@ class Bench {
           throw CliError(
               fmt::format("--prompt {} with --generate {} is beyond the model's context of {} tokens", prompt,
                           options_.generate, config.context_length));
-        need = std::max(need, batch * ((length + kBlock) / kBlock) * kBlock);
+        need = std::max(need, batch * ((length + block_) / block_) * block_);
         most_batch = std::max(most_batch, batch);
       }
     if (options_.context > 0 && options_.context < need)
@@ -140,9 +140,13 @@ class Bench {
           "--context {}: prompts and answers of the largest row need {} tokens; give as many, or smaller "
           "--batch, --prompt or --generate",
           options_.context, need));
+    const int64_t cache_tokens = options_.context > 0 ? options_.context : need;
+    models::expect_to_fit(
+        *context_, checkpoint_,
+        models::plan_memory(*context_, checkpoint_, config, precision_, cache_tokens, most_batch));
     decoder_ = models::load_decoder(*context_, checkpoint_, precision_);
     engine::EngineOptions engine_options;
-    engine_options.cache_tokens = options_.context > 0 ? options_.context : need;
+    engine_options.cache_tokens = cache_tokens;
     engine_options.batch = most_batch;
     engine_ = std::make_unique<engine::GenerationEngine>(*context_, *decoder_, nullptr, engine_options);
     report_.cache_tokens = engine_options.cache_tokens;
@@ -167,7 +171,7 @@ class Bench {
     if (report_.encoder)
       encode(tokens, batch);
     else
-      answer(tokens, batch, options_.generate > 0 ? kWarmTokens : 1);
+      answer(tokens, batch, options_.generate == 0 ? 1 : on_gpu(*context_) ? options_.generate : kWarmTokens);
   }
 
   // One round of texts; its seconds.
@@ -243,7 +247,7 @@ class Bench {
     const auto& config = decoder_->config();
     row.prompt_work = cli::prompt_work(config, report_.weight_bytes, batch, prompt);
     const double per_token =
-        report_.cache_bytes / static_cast<double>((report_.cache_tokens + kBlock - 1) / kBlock * kBlock);
+        report_.cache_bytes / static_cast<double>((report_.cache_tokens + block_ - 1) / block_ * block_);
     row.step_work =
         decode_work(config, report_.weight_bytes, per_token, batch, prompt + options_.generate / 2);
     return row;
@@ -254,6 +258,7 @@ class Bench {
   models::Checkpoint checkpoint_;
   std::unique_ptr<runtime::Context> context_;
   models::Precision precision_ = precision_of(options_.model);
+  int64_t block_ = models::compute_on(context_->properties()).block_size;  // the cache has whole blocks
   std::unique_ptr<models::Encoder> encoder_;
   std::unique_ptr<models::Decoder> decoder_;
   std::unique_ptr<engine::GenerationEngine> engine_;
