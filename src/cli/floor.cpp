@@ -30,6 +30,10 @@ const char* bound_of(const Work& work, const Ceilings& ceilings) {
   return work.bytes / ceilings.read >= work.operations / ceilings.matrix ? "memory" : "matrix";
 }
 
+double multiplied_elements(const models::DecoderConfig& c) {
+  return layer_elements(c) + d(c.hidden) * d(c.vocab);
+}
+
 Work decode_work(const models::DecoderConfig& c, double weight_bytes, double cache_bytes_per_token,
                  int64_t batch, int64_t length) {
   Work work;

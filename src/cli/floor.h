@@ -25,6 +25,10 @@ double floor_seconds(const Work& work, const Ceilings& ceilings);
 // "memory" or "matrix": which of them it is.
 const char* bound_of(const Work& work, const Ceilings& ceilings);
 
+// Elements of the matrices that a step multiplies with: all layers and the output head, without the table of
+// embeddings, of which a step reads single rows.
+double multiplied_elements(const models::DecoderConfig& config);
+
 // One token more for each of `batch` sequences that hold `length` keys: all weights once, and the keys and
 // values that their layers see.
 Work decode_work(const models::DecoderConfig& config, double weight_bytes, double cache_bytes_per_token,

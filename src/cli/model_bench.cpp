@@ -234,6 +234,14 @@ class Bench {
     return result;
   }
 
+  // Of the weights, what every step reads. On GPUs that leaves out the table of embeddings; x86 keeps it in
+  // the file.
+  double weights_read(const models::DecoderConfig& config) const {
+    const auto compute = models::compute_on(context_->properties());
+    return compute.gpu ? multiplied_elements(config) * static_cast<double>(compute.bytes())
+                       : report_.weight_bytes;
+  }
+
   ModelBenchRow answers(int64_t prompt, int64_t batch) {
     ModelBenchRow row{prompt, batch, options_.generate};
     std::vector<double> first, steps;
@@ -245,11 +253,11 @@ class Bench {
     row.first_token = median(first);
     if (!steps.empty()) row.step = median(steps), row.slowest_step = *std::ranges::max_element(steps);
     const auto& config = decoder_->config();
-    row.prompt_work = cli::prompt_work(config, report_.weight_bytes, batch, prompt);
+    row.prompt_work = cli::prompt_work(config, weights_read(config), batch, prompt);
     const double per_token =
         report_.cache_bytes / static_cast<double>((report_.cache_tokens + block_ - 1) / block_ * block_);
     row.step_work =
-        decode_work(config, report_.weight_bytes, per_token, batch, prompt + options_.generate / 2);
+        decode_work(config, weights_read(config), per_token, batch, prompt + options_.generate / 2);
     return row;
   }
 

@@ -26,6 +26,7 @@ models::DecoderConfig small_decoder() {
 // operations a layer.
 TEST(Floor, OfOneStep) {
   const auto c = small_decoder();
+  EXPECT_EQ(multiplied_elements(c), 2 * 768 + 8 * 10);
   const auto one = decode_work(c, 1000, 40, 1, 7), three = decode_work(c, 1000, 40, 3, 7);
   EXPECT_EQ(one.bytes, 1000 + 7 * 40);
   EXPECT_EQ(one.operations, 2 * 2 * 768 + 2 * 8 * 10 + 2 * 7 * 64);

@@ -73,7 +73,7 @@ TEST_F(MemoryPlanTest, SaysWhatIsNeededAndWhatToDo) {
   const auto p = plan(*gpu, 40000);
   EXPECT_THAT(refusal(*gpu, p),
               AllOf(HasSubstr("Qwen3-0.6B needs 1.2 GB of weights + 4.6 GB of cache for 40000 tokens"),
-                    HasSubstr("cuda:0 Fake H200 has 2.1 GB free of 2.1 GB; use --context "),
+                    HasSubstr("cuda:0 Fake H200 has 2.1 GB free of 2.1 GB: use --context "),
                     Not(HasSubstr("--context 0"))));
   auto taken = gpu->device().allocate_dedicated(size_t{1} << 30);
   EXPECT_THAT(refusal(*gpu, plan(*gpu, 1000)),

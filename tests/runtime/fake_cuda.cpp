@@ -114,6 +114,7 @@ Result work(StreamHandle stream, const char* what, const std::function<void()>& 
 
 Result launch(const LaunchConfig* config, FunctionHandle function, void** parameters, void**) {
   return work(config->stream, "LaunchKernelEx", [&] {
+    const std::lock_guard lock(state_mutex());
     FakeLaunch l;
     l.entry = reinterpret_cast<FakeFunction*>(function)->entry;
     l.grid[0] = config->grid_x, l.grid[1] = config->grid_y, l.grid[2] = config->grid_z;
