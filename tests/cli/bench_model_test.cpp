@@ -135,7 +135,8 @@ TEST(BenchModel, RefusesWhatMakesNoSense) {
   refused(with({"--batch", "-1"}), "--batch -1: use 1");
   refused(with({"--generate", "-1"}), "--generate -1");
   refused(with({"--prompt", "120", "--generate", "20"}), "beyond the model's context of 128 tokens");
-  refused(with({"--context", "10"}), "--context 10: prompts and answers of the largest row need");
+  refused(with({"--prompt", "16", "--generate", "4", "--context", "10"}),
+          "--context 10: prompts and answers of the largest row need");
   refused(with({"--prompt", "16", "--generate", "4", "--context", "100000000000"}),
           "needs 0.0 GB of weights + ");
   refused({"--random-weights", encoder.path(), "--device", "x86", "--prompt", "33"}, "has at most 32 tokens");

@@ -18,6 +18,7 @@ using testing::HasSubstr;
 class BrokenDeviceTest : public testing::Test {
  protected:
   BrokenDeviceTest() {
+    fake_->static_shared = 0;
     std::ofstream(folder_.path() / "config.json") << nlohmann::json{{"model_type", "qwen3"},
                                                                     {"hidden_size", 128},
                                                                     {"intermediate_size", 256},
