@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "command.h"
+#include "hub/http.h"
 #include "hub_server.h"
 
 namespace rose::cli::test {
@@ -54,6 +55,23 @@ class PullCommand : public testing::Test {
     FAIL() << "nothing arrives";
   }
 
+  // Waits until a program has written these words to its file of errors.
+  void wait_for_words(const std::string& errors, const std::string& words) {
+    for (int i = 0; i < 1000; ++i) {
+      if (hub::test::read_file(folder_.path() / errors).find(words) != std::string::npos) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    FAIL() << "it does not say '" << words << "'";
+  }
+  // Lets the rest of test/held arrive.
+  void release() {
+    hub::Http http({}, {});
+    std::string body;
+    hub::Request request;
+    request.url = server_.endpoint() + "/_release";
+    http.get_text(request, 1, body);
+  }
+
   HubServer server_;
   Folder folder_;
 };
@@ -83,25 +101,26 @@ TEST_F(PullCommand, PullsListsAndRemoves) {
 }
 
 TEST_F(PullCommand, InterruptedItKeepsWhatHasArrived) {
-  auto first = start({"pull", "test/slow"}, "first");
-  wait_for_bytes("slow");
+  auto first = start({"pull", "test/held"}, "first");
+  wait_for_bytes("held");
   first->signal(SIGINT);
   EXPECT_EQ(first->wait(), 130);
   EXPECT_THAT(hub::test::read_file(folder_.path() / "first"), HasSubstr("interrupted"));
-  EXPECT_FALSE(fs::exists(repo("slow") / "snapshots"));
-  auto result = rose({"pull", "test/slow", "--json", "--quiet"});
+  EXPECT_FALSE(fs::exists(repo("held") / "snapshots"));
+  release();
+  auto result = rose({"pull", "test/held", "--json", "--quiet"});
   ASSERT_EQ(result.status, kDone) << result.output;
   EXPECT_EQ(nlohmann::json::parse(result.output)["models"][0]["files"][0]["state"], "resumed");
 }
 
 TEST_F(PullCommand, TwoAtOnceFetchOnce) {
-  auto first = start({"pull", "test/slow"}, "first");
-  wait_for_bytes("slow");
-  auto second = start({"pull", "test/slow"}, "second");
+  auto first = start({"pull", "test/held"}, "first");
+  wait_for_bytes("held");
+  auto second = start({"pull", "test/held"}, "second");
+  wait_for_words("second", "another process is fetching model.safetensors");
+  release();
   EXPECT_EQ(first->wait(), kDone);
   EXPECT_EQ(second->wait(), kDone);
-  EXPECT_THAT(hub::test::read_file(folder_.path() / "second"),
-              HasSubstr("another process is fetching model.safetensors"));
   EXPECT_THAT(second->read_line(), HasSubstr("all there already"));
 }
 

@@ -19,14 +19,14 @@ PLAIN = {"config.json": 300, "tokenizer.json": 5000, "1_Pooling/config.json": 60
 ONE = {"model.safetensors": BIG}
 MODELS = {
     "plain": PLAIN, "unsized": PLAIN, "gguf": {"m-Q4_K_M.gguf": 5000, "m-Q8_0.gguf": 7000, "README.md": 50},
-    "cut": ONE, "no-range": ONE, "changed": ONE, "stall": ONE, "slow": ONE, "flaky": ONE, "down": ONE, "wrong-hash": ONE,
+    "cut": ONE, "no-range": ONE, "changed": ONE, "stall": ONE, "slow": ONE, "held": ONE, "flaky": ONE, "down": ONE, "wrong-hash": ONE,
     "too-long": ONE, "too-short": ONE, "endless": ONE, "lying-range": ONE, "pickle": {"pytorch_model.bin": 100, "config.json": 9},
     "big": ONE, "single": ONE, "secret": PLAIN,
 }
 HOSTILE = ["../../evil.json", "/etc/evil.json", "a/../../evil.json", "a//b.json", "a\\..\\b.json", "./a.json", "a/\u0001.json",
            "", "x" * 300 + ".json", "dir/"]
 
-log, counts, lock = [], {}, threading.Lock()
+log, counts, lock, released = [], {}, threading.Lock(), threading.Event()
 
 
 def content(name, size):
@@ -61,6 +61,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         if url.path == "/_log":
             return self.reply(200, json.dumps(log).encode())
+        if url.path == "/_release":  # lets the second half of "held" go
+            released.set()
+            return self.reply(200)
         with lock:
             log.append({"server": self.server.name, "method": self.command, "path": self.path,
                         "headers": {key.lower(): value for key, value in self.headers.items()}})
@@ -162,6 +165,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if model == "stall":
                     time.sleep(4)
                 self.close_connection = True
+            elif model == "held" and times == 1:
+                self.wfile.write(rest[:len(rest) // 2])
+                self.wfile.flush()
+                released.wait(60)
+                self.wfile.write(rest[len(rest) // 2:])
             elif model == "slow":
                 for at in range(0, len(rest), 1 << 14):
                     self.wfile.write(rest[at:at + (1 << 14)])
