@@ -54,7 +54,8 @@ std::unique_ptr<Decoder> load_decoder(runtime::Context& context, const Checkpoin
   const auto& architecture = architecture_of(checkpoint);
   auto config = architecture.configure(checkpoint);
   std::optional<WeightLoader> loader;
-  if (compute_on(context.properties()).gpu) loader.emplace(context, checkpoint);
+  if (compute_on(context.properties()).gpu)
+    loader.emplace(context, checkpoint, WeightLoaderOptions{.progress = loading_to_stderr()});
   Build build(context, checkpoint, options.precision, loader ? &*loader : nullptr);
   Preparations preparations;
   if (build.compute.gpu) build.preparations = &preparations;

@@ -1,7 +1,7 @@
 #include "models/weight_loader.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cstdio>
 #include <cstring>
 
 #include "weights/dequantize.h"
@@ -39,6 +39,17 @@ Tensor rows_of(const Tensor& tensor, uint64_t first, uint64_t count) {
 }
 
 }  // namespace
+
+std::function<void(uint64_t, uint64_t)> loading_to_stderr(std::chrono::milliseconds interval) {
+  return
+      [interval, next = std::chrono::steady_clock::now() + interval](uint64_t done, uint64_t queued) mutable {
+        const auto now = std::chrono::steady_clock::now();
+        if (now < next) return;
+        next = now + interval;
+        fmt::print(stderr, "rose: {:.1f} of {:.1f} GB of weights are loaded\n",
+                   static_cast<double>(done) / 1e9, static_cast<double>(queued) / 1e9);
+      };
+}
 
 void check_weight_type(ir::Type type) {
   if (type != ir::bf16 && type != ir::f16 && type != ir::f32)

@@ -3,6 +3,7 @@
 // its kernels.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -26,6 +27,11 @@ struct WeightLoaderOptions {
   /// all queued.
   std::function<void(uint64_t done, uint64_t queued)> progress;
 };
+
+/// For WeightLoaderOptions::progress: a line on standard error whenever `interval` has passed, so that short
+/// loads say nothing.
+std::function<void(uint64_t done, uint64_t queued)> loading_to_stderr(
+    std::chrono::milliseconds interval = std::chrono::seconds(2));
 
 /// One thread at a time may call it. Context and checkpoint must outlive it.
 class WeightLoader {

@@ -232,6 +232,15 @@ TEST(WeightLoader, DeviceThatFailsIsReported) {
   EXPECT_EQ(kind_of(), runtime::ErrorKind::kLost) << "a copy that fails after it was queued";
 }
 
+TEST(WeightLoader, ProgressIsForLongLoads) {
+  testing::internal::CaptureStderr();
+  auto patient = loading_to_stderr(std::chrono::hours(1)),
+       hasty = loading_to_stderr(std::chrono::milliseconds(0));
+  patient(1'000'000'000, 16'060'000'000);
+  hasty(1'000'000'000, 16'060'000'000);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "rose: 1.0 of 16.1 GB of weights are loaded\n");
+}
+
 TEST(WeightLoader, DiesWithWorkLeft) {
   using enum weights::Format;
   Files files(256, 64, {kBF16});
