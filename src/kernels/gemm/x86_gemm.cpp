@@ -103,28 +103,11 @@ void tile(Product& p, const Val& row, const Val& end, const Val& panel, int pane
     }
 }
 
-// The rows [first, end) in tiles of AMX. The last tile begins early, so that it has 32 rows, and stores what
-// is its own; so does the last pair of panels.
-void amx_tiles(Product& p, const Val& first, const Val& end, const Val& panel) {
-  bool whole = p.format.plain == s8;
-  auto sums = p.block.shared("sums", whole ? s32 : f32, shape(kAmxRows, 2 * kLanes), 64);
-  Val first_panel = min(panel, literal(s64, p.panels() - 2));
-  configure_tiles(p);
-  FOR (row, first, end, kAmxRows, Unroll{1}) {
-    Val start = min(row, p.rows - kAmxRows);
-    amx_sums(p, sums, start, first_panel);
-    FOR (i, row - start, literal(s64, kAmxRows), Unroll{1}) {
-      for (int j = 0; j < 2; ++j)
-        IF (first_panel + j >= panel) {
-          Val sum = load_pack(sums(i), {}, j * kLanes, kLanes)[0];
-          if (whole)
-            sum = to(f32, sum + correction_of(p, first_panel + j)) *
-                  (scale_of(p, first_panel + j) * activation_scale(p, p.a(start + i)));
-          finish_panel(p, start + i, first_panel + j, j == 1, sum);
-        }
-    }
-  }
-  release_tiles();
+// Of AMX: s8 sums are still to be corrected and scaled.
+void finish_amx(Product& p, const Val& row, const Val& panel, int which, Val sum) {
+  if (p.format.plain == s8)
+    sum = to(f32, sum + correction_of(p, panel)) * (scale_of(p, panel) * activation_scale(p, p.a(row)));
+  finish_panel(p, row, panel, which == 1, sum);
 }
 
 // Rows and panels of a tile. With 32 vector registers 6 × 4 sums leave room for the four panels and one row;
@@ -163,7 +146,7 @@ X86Form x86_form(const X86GemmSpec& spec) {
   const auto& format = x86_weight_format(spec.weights);
   if (format.plain == ir::s8) return X86Form::kBytes;
   if (spec.exact) return X86Form::kAsIs;
-  if (format.quantised()) return X86Form::kBlocks;
+  if (format.quantised()) return spec.rows == x86::kAmxRows ? X86Form::kBf16 : X86Form::kBlocks;
   return format.plain == ir::bf16 && spec.dtype != ir::bf16 ? X86Form::kBf16 : X86Form::kAsIs;
 }
 
@@ -179,7 +162,10 @@ ir::Kernel gemm_x86(const ir::Target& target, const X86GemmSpec& wanted) {
     Product p(block, spec);
     Val first = block.index(1) * p.block_rows, end = min(first + p.block_rows, p.rows);
     Val panel = block.index(0) * shape.panels;
-    if (spec.rows == kAmxRows) return amx_tiles(p, first, end, panel);
+    if (spec.rows == kAmxRows)
+      return amx_tiles(p, first, end, panel, [&](const Val& row, const Val& one, int which, const Val& sum) {
+        finish_amx(p, row, one, which, sum);
+      });
     auto tiles = [&](const Val& panel, int panels) {
       FOR (row, first, end, spec.rows, Unroll{1}) tile(p, row, end, panel, panels);
     };
@@ -193,63 +179,98 @@ ir::Kernel gemm_x86(const ir::Target& target, const X86GemmSpec& wanted) {
   });
 }
 
+namespace {
+
+std::unique_ptr<X86Activations> activations_of(runtime::Context& context, const X86GemmSpec& spec) {
+  auto form = x86_form(spec);
+  if (form == X86Form::kAsIs) return nullptr;
+  const char* name = form == X86Form::kBf16 ? "bf16" : form == X86Form::kBytes ? "bytes" : "blocks";
+  return std::make_unique<X86Activations>(
+      context, X86ActivationsSpec{.dtype = spec.dtype, .form = name, .k = spec.k});
+}
+
+X86GemmSpec with_rows(X86GemmSpec spec, int rows) {
+  spec.rows = rows;
+  return spec;
+}
+
+}  // namespace
+
 X86Gemm::X86Gemm(runtime::Context& context, const X86GemmSpec& spec)
-    : spec_(spec), threads_(context.properties().processors) {
+    : context_(&context), spec_(spec), threads_(context.properties().processors) {
   auto target = runtime::target_of(context.properties());
   if (target.is_gpu()) throw KernelError("gemm_x86: the device is a GPU");
-  auto prepare = [&](int rows) {
-    X86GemmSpec one = spec;
-    one.rows = rows;
-    shapes_.push_back(
-        {rows, x86::tile_shape(target, one).panels, &program(context, "gemm_x86", one, gemm_x86)});
-  };
+  x86::check(target, spec);
   int most = x86::tile_shape(target, spec).rows;
   for (int rows : {1, 2, 4})
-    if (rows < most) prepare(rows);
-  prepare(most);
-  if (x86::amx_fits(target, spec)) prepare(x86::kAmxRows);
-  auto form = x86_form(spec);
-  if (form != X86Form::kAsIs) {
-    X86ActivationsSpec activations{.dtype = spec.dtype,
-                                   .form = form == X86Form::kBf16    ? "bf16"
-                                           : form == X86Form::kBytes ? "bytes"
-                                                                     : "blocks",
-                                   .k = spec.k};
-    activations_ = std::make_unique<X86Activations>(context, activations);
-  }
+    if (rows < most) shapes_.push_back({rows, x86::tile_shape(target, with_rows(spec, rows)).panels});
+  shapes_.push_back({most, x86::tile_shape(target, spec).panels});
+  activations_ = activations_of(context, spec);
+  if (!x86::amx_fits(target, spec)) return;
+  amx_ = {x86::kAmxRows, 2};
+  amx_activations_ = activations_of(context, with_rows(spec, x86::kAmxRows));
 }
 
 int64_t X86Gemm::weight_bytes() const {
   return x86_packed_bytes(x86_weight_format(spec_.weights), spec_.n, spec_.k);
 }
+
 int64_t X86Gemm::workspace_bytes(int64_t rows) const {
-  constexpr int64_t kMostRows = 16;  // of a tile that reads on beyond the last row
-  return (rows + kMostRows - 1) / kMostRows * kMostRows * x86_record_bytes(x86_form(spec_), spec_.k);
+  // Tiles read on beyond the last row.
+  auto bytes = [&](const X86GemmSpec& spec, int64_t most_rows) {
+    return (rows + most_rows - 1) / most_rows * most_rows * x86_record_bytes(x86_form(spec), spec.k);
+  };
+  int64_t plain = bytes(spec_, 16);
+  return amx_.rows ? std::max(plain, bytes(with_rows(spec_, x86::kAmxRows), x86::kAmxRows)) : plain;
+}
+
+// Tiles of AMX give what the others give only for 8-bit integers; for bf16 they are for prompts. They read
+// whole tiles, for which there are records, or else rows.
+bool X86Gemm::takes_amx(int64_t rows, bool prompt) const {
+  if (!amx_.rows) return false;
+  bool records = amx_activations_ != nullptr, integers = spec_.weights == "s8";
+  return integers ? rows >= x86::kAmxRows : prompt && (records || rows >= x86::kAmxRows);
+}
+
+void X86Gemm::prepare(bool prompt) const {
+  if (takes_amx(x86::kAmxRows, prompt))
+    program_of(amx_);
+  else
+    program_of(shapes_.back());
+  program_of(shapes_.front());
+}
+
+const runtime::Program& X86Gemm::program_of(Shape& shape) const {
+  if (!shape.program) shape.program = &program(*context_, "gemm_x86", with_rows(spec_, shape.rows), gemm_x86);
+  return *shape.program;
 }
 
 void X86Gemm::operator()(runtime::Stream& stream, const Operands& o, int64_t rows) const {
   require(rows >= 0, "gemm_x86", "the number of rows", rows, "it must not be negative");
   if (rows == 0) return;
-  if (activations_) {
-    if (!o.workspace) throw KernelError(fmt::format("gemm_x86: {} weights need a workspace", spec_.weights));
-    if (o.a) (*activations_)(stream, o.a, o.workspace, rows);
-  }
   // The smallest tile that holds all rows, or the largest that rows fill.
-  const Shape* shape = &shapes_.front();
-  for (const auto& s : shapes_)
-    if (shape->rows < rows && (s.rows != x86::kAmxRows || rows >= s.rows)) shape = &s;
+  Shape* shape = &shapes_.front();
+  for (auto& s : shapes_)
+    if (shape->rows < rows) shape = &s;
+  bool amx = takes_amx(rows, o.prompt);
+  if (amx) shape = &amx_;
+  const auto& activations = amx ? amx_activations_ : activations_;
+  if (activations) {
+    if (!o.workspace) throw KernelError(fmt::format("gemm_x86: {} weights need a workspace", spec_.weights));
+    if (o.a) (*activations)(stream, o.a, o.workspace, rows);
+  }
   // Enough blocks to keep all threads busy to the end, of enough rows to make use of the panels in the cache.
   int64_t columns = (spec_.n + kX86PanelColumns * shape->panels - 1) / (kX86PanelColumns * shape->panels),
           tiles = (rows + shape->rows - 1) / shape->rows;
   int64_t parts = std::clamp<int64_t>((8 * threads_ + columns - 1) / columns, 1, tiles);
   int64_t block_rows = std::min<int64_t>((tiles + parts - 1) / parts, 16) * shape->rows;
   LaunchArguments arguments("gemm_x86");
-  arguments.add(activations_ ? o.workspace : o.a).add(rows).add(o.weights);
+  arguments.add(activations ? o.workspace : o.a).add(rows).add(o.weights);
   arguments.optional("bias", spec_.bias, o.bias).optional("residual", spec_.residual, o.residual);
   arguments.add(o.out).add(block_rows);
   runtime::Grid grid = grid_of(columns);
   grid.y = grid_of((rows + block_rows - 1) / block_rows).x;
-  stream.launch(*shape->program, grid, arguments.list());
+  stream.launch(program_of(*shape), grid, arguments.list());
 }
 
 }  // namespace rose::kernels

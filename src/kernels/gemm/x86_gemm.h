@@ -4,12 +4,13 @@
 // What is computed, by the format of W:
 //   f32, f16   f32 products
 //   bf16       products of bf16 pairs; activations of another type are rounded to bf16 first. exact: f32
-//   products s8         products of 8-bit integers; activations are quantised, one scale a row quantised
-//   products of 8-bit integers; activations are quantised, one scale for 32 elements of a row.
+//   s8         products of 8-bit integers; activations are quantised, one scale a row
+//   quantised  products of 8-bit integers; activations are quantised, one scale for 32 elements of a row.
 //              exact: W is expanded to f32 while it is read, activations stay as they are
 // A row of the result depends on its own activations alone, not on M: every tile adds its products in the
-// same order. One exception: the tiles of AMX, for 32 rows and more, add products of bf16 in another order
-// (set amx = 0 against it).
+// same order. Rows of prompts (Operands::prompt) are computed in their own way where the machine has AMX with
+// bf16: quantised weights are expanded to bf16 and meet bf16 activations, which is faster and closer to the
+// truth; it, too, does not depend on M (but for activations that are bf16 already, below 32 rows).
 #pragma once
 
 #include <array>
@@ -29,7 +30,7 @@ struct X86GemmSpec {
   bool bias = false;       // out += bias; f32 [n]
   bool residual = false;   // out += residual [M, n], which may be out itself
   bool exact = false;      // no rounding of activations: see above
-  bool amx = true;         // use AMX where the machine has it
+  bool amx = true;         // use AMX where the machine has it: rows of prompts, and s8 from 32 rows on
   int rows = 0;            // of a tile of this program; 0: chosen for many rows
 
   void fields(Fields& f) {
@@ -42,7 +43,7 @@ struct X86GemmSpec {
     f("bias", bias, "1: add a bias, f32 [n]");
     f("residual", residual, "1: add a residual of out's type and shape");
     f("exact", exact, "1: keep activations as they are and expand W to f32");
-    f("amx", amx, "1: use AMX for 32 rows and more where the machine has it");
+    f("amx", amx, "1: use AMX for rows of prompts, and with s8 for 32 rows and more, where the machine has it");
     f("rows", rows, "rows of a tile, 1 to 16, or 32 for AMX; 0: chosen for many rows");
   }
 };
@@ -55,8 +56,10 @@ CatalogEntry gemm_x86_entry();
 
 class X86Gemm {
  public:
-  // Prepares programs for few rows (1, 2, 4) and for many.
+  // Programs (for 1, 2, 4 and many rows, and for AMX) are made when they are first needed.
   X86Gemm(runtime::Context& context, const X86GemmSpec& spec);
+  // Makes those for one row and for many rows, of prompts or others.
+  void prepare(bool prompt) const;
 
   const X86GemmSpec& spec() const { return spec_; }
   int64_t weight_bytes() const;                 // of packed weights
@@ -68,21 +71,26 @@ class X86Gemm {
     runtime::DevicePointer out;        // [rows, n]
     runtime::DevicePointer workspace;  // workspace_bytes(rows); holds the records of a afterwards
     runtime::DevicePointer bias, residual;
+    bool prompt = false;  // all rows belong to prompts
   };
-  // Several products of equal k, dtype and form can share the records: the first makes them, the others pass
+  // One thread at a time. Several products of equal k, dtype, form and `prompt` can share the records: the first makes them, the others pass
   // a = null. With out_stride they can write neighbouring columns of one matrix.
   void operator()(runtime::Stream& stream, const Operands& operands, int64_t rows) const;
 
  private:
   struct Shape {
-    int rows, panels;
-    const runtime::Program* program;
+    int rows = 0, panels = 0;
+    const runtime::Program* program = nullptr;  // null: not made yet
   };
+  bool takes_amx(int64_t rows, bool prompt) const;
+  const runtime::Program& program_of(Shape& shape) const;
 
+  runtime::Context* context_;
   X86GemmSpec spec_;
-  int threads_;                                  // of the device
-  std::vector<Shape> shapes_;                    // by rising rows of a tile
-  std::unique_ptr<X86Activations> activations_;  // null: a is read as it is
+  int threads_;                        // of the device
+  mutable std::vector<Shape> shapes_;  // by rising rows of a tile
+  mutable Shape amx_;                  // no rows: not on this machine
+  std::unique_ptr<X86Activations> activations_, amx_activations_;  // null: a is read as it is
 };
 
 // The definition in double precision, nothing quantised. `w` holds the n × k values that the format stands
