@@ -11,6 +11,7 @@
 
 #include "dsl/block.h"
 #include "kernels/arguments.h"
+#include "kernels/attention/x86_attention_amx.h"
 #include "kernels/attention/x86_attention_single.h"
 #include "kernels/launch.h"
 
@@ -280,6 +281,7 @@ ir::Kernel x86_attention(const ir::Target& target, const X86AttentionSpec& spec)
   check(spec);
   if (target.is_gpu()) throw KernelError("x86_attention: the target is a GPU");
   if (x86_attention_has_single_form(spec)) return x86_attention_single(target, spec);
+  if (x86_attention_has_amx_form(target, spec)) return x86_attention_amx(target, spec);
   return record(kName, {.target = target}, [&](Block& block) { Attention(block, spec).run(); });
 }
 
@@ -292,8 +294,9 @@ X86Attention::X86Attention(runtime::Context& context, const X86AttentionSpec& sp
       x86_attention_has_single_form(spec_) ? spec.q_heads / spec.kv_heads : tile_shape(target, spec_).heads;
   spec_.single = false;
   several_ = &program(context, kName, spec_, x86_attention);
-  several_heads_ = tile_shape(target, spec_).heads;
-  tile_queries_ = tile_shape(target, spec_).queries;
+  bool amx = x86_attention_has_amx_form(target, spec_);
+  several_heads_ = amx ? x86_attention_amx_heads(spec_) : tile_shape(target, spec_).heads;
+  tile_queries_ = amx ? kAmxAttentionLanes / several_heads_ : tile_shape(target, spec_).queries;
 }
 
 X86Attention::Tiles X86Attention::tiles(std::span<const int32_t> first_queries) const {

@@ -26,6 +26,7 @@ struct X86AttentionSpec {
   double scale = 0;        // of q·k; 0: 1 / √head_dim
   double softcap = 0;      // scores become softcap · tanh(score / softcap) (Gemma 2); 0: they stay
   bool single = false;     // one query a sequence
+  bool bf16 = false;       // several queries: products of bf16 where the machine has AMX for them
 
   void fields(Fields& f) {
     f("dtype", dtype, "type of q and out: f32, bf16 or f16");
@@ -40,6 +41,7 @@ struct X86AttentionSpec {
     f("scale", scale, "factor of q·k; 0: one over the root of head_dim");
     f("softcap", softcap, "scores become softcap · tanh(score / softcap); 0: off");
     f("single", single, "1: for one query a sequence");
+    f("bf16", bf16, "1: several queries of a sequence meet keys and values in bf16, where the machine has AMX");
   }
 };
 
