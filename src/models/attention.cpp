@@ -17,7 +17,9 @@ PagedAttention::PagedAttention(const Build& build, const DecoderConfig& c, bool 
                                                                              .window = window,
                                                                              .block_size = compute.block_size,
                                                                              .scale = c.attention_scale,
-                                                                             .softcap = c.softcap});
+                                                                             .softcap = c.softcap,
+                                                                             .bf16 = build.precision ==
+                                                                                     Precision::kFast});
     return;
   }
   auto& p = prompt_spec_;

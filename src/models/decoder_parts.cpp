@@ -144,7 +144,7 @@ void SelfAttention::operator()(StepData& step, RopeTable& rope, KvCache& cache, 
   auto& k = cache.k[static_cast<size_t>(layer_)];
   auto& v = cache.v[static_cast<size_t>(layer_)];
   auto qkv = step.room(step.qkv, qkv_.n());
-  qkv_(step.stream, h, qkv, step.tokens, step.records);
+  qkv_(step.stream, h, qkv, step.runs, step.records);
 
   kernels::QkRopeCache::Arguments r;
   r.qkv = qkv, r.q_weight = q_norm_, r.k_weight = k_norm_;
@@ -155,7 +155,7 @@ void SelfAttention::operator()(StepData& step, RopeTable& rope, KvCache& cache, 
 
   auto attended = step.room(step.attended, qkv_.n());
   (*attention_)(step, qkv, qkv_.n(), k, v, attended);
-  output_(step.stream, attended, out, step.tokens, step.records);
+  output_(step.stream, attended, out, step.runs, step.records);
 }
 
 FeedForward::FeedForward(const Build& build, const DecoderConfig& c, int64_t layer, bool adds) {
@@ -190,12 +190,12 @@ void FeedForward::operator()(StepData& step, runtime::DevicePointer h, runtime::
   auto product = step.room(step.product, activation_ ? gate_up_.n() / 2 : gate_up_.n());
   if (activation_) {
     auto gate_up = step.room(step.gate_up, gate_up_.n());
-    gate_up_(step.stream, h, gate_up, step.tokens, step.records);
+    gate_up_(step.stream, h, gate_up, step.runs, step.records);
     (*activation_)(step.stream, gate_up, product, step.tokens);
   } else {
-    gate_up_(step.stream, h, product, step.tokens, step.records);
+    gate_up_(step.stream, h, product, step.runs, step.records);
   }
-  down_(step.stream, product, out, step.tokens, step.records);
+  down_(step.stream, product, out, step.runs, step.records);
 }
 
 OutputHead::Rows::Rows(const Build& build, const DecoderConfig& c, bool add_one, ir::Type out)

@@ -43,13 +43,20 @@ struct LinearParts {
   SharedBuffer shared = nullptr;  // GPUs: the matrix as a buffer that exists already
 };
 
+/// Neighbouring rows that are computed in one way. On x86, several new tokens of a sequence take another way
+/// than one does (see X86Gemm), so that a row does not depend on what else a step holds.
+struct RowRun {
+  int64_t first = 0, count = 0;
+  bool prompt = false;
+};
+
 /// One device's way of computing a linear layer.
 class LinearKernel {
  public:
   virtual ~LinearKernel() = default;
-  /// See Linear::operator().
+  /// See Linear::operator(). The runs follow each other without gaps, from row 0 on.
   virtual void run(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer out,
-                   int64_t rows, Workspace& workspace) const = 0;
+                   std::span<const RowRun> runs, Workspace& workspace) const = 0;
   virtual int64_t n() const = 0;  // columns of out
   virtual int64_t bytes() const = 0;
 };
@@ -66,9 +73,15 @@ class Linear {
          std::span<const float> bias = {})
       : Linear(Build(context, checkpoint, precision), {.matrices = matrices, .bias = bias, .adds = adds}) {}
 
+  void operator()(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer out,
+                  std::span<const RowRun> runs, Workspace& workspace) const {
+    kernel_->run(stream, a, out, runs, workspace);
+  }
+  /// The same for rows of which none, or all, belong to prompts.
   void operator()(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer out, int64_t rows,
-                  Workspace& workspace) const {
-    kernel_->run(stream, a, out, rows, workspace);
+                  Workspace& workspace, bool prompt = false) const {
+    RowRun all{0, rows, prompt};
+    kernel_->run(stream, a, out, {&all, 1}, workspace);
   }
 
   int64_t n() const { return kernel_->n(); }

@@ -42,8 +42,10 @@ class GpuLinear : public LinearKernel {
     bias_ = upload(build.context, bias);
   }
 
-  void run(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer out, int64_t rows,
-           Workspace& workspace) const override {
+  void run(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer out,
+           std::span<const RowRun> runs, Workspace& workspace) const override {
+    int64_t rows = 0;
+    for (const auto& run : runs) rows += run.count;
     if (rows == 0) return;
     kernels::Gemm::Operands o;
     o.a = a, o.weights = *weights_, o.out = out, o.bias = bias_;

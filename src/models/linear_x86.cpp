@@ -163,7 +163,7 @@ class X86Linear : public LinearKernel {
     spec.bias = !parts.bias.empty(), spec.residual = parts.adds,
     spec.exact = build.precision == Precision::kExact;
     gemm_ = std::make_unique<kernels::X86Gemm>(context, spec);
-    packed_ = context.device().allocate(static_cast<size_t>(gemm_->weight_bytes()));
+    packed_ = context.device().allocate_dedicated(static_cast<size_t>(gemm_->weight_bytes()));
     pack(matrix, spec.n, spec.k, context.properties().processors,
          reinterpret_cast<uint8_t*>(packed_.pointer().address), [&] {
            for (auto* t : parts.matrices) build.checkpoint.tensors().release(*t);
@@ -171,13 +171,16 @@ class X86Linear : public LinearKernel {
     if (spec.bias) bias_ = upload(context, parts.bias);
   }
 
-  void run(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer out, int64_t rows,
-           Workspace& workspace) const override {
-    kernels::X86Gemm::Operands o;
-    o.a = a, o.weights = packed_, o.out = out, o.bias = bias_;
-    if (int64_t bytes = gemm_->workspace_bytes(rows)) o.workspace = workspace.at_least(bytes);
-    if (gemm_->spec().residual) o.residual = out;
-    (*gemm_)(stream, o, rows);
+  void run(runtime::Stream& stream, runtime::DevicePointer a, runtime::DevicePointer out,
+           std::span<const RowRun> runs, Workspace& workspace) const override {
+    for (const auto& run : runs) {
+      kernels::X86Gemm::Operands o;
+      o.a = a + run.first * gemm_->spec().k * 4, o.out = out + run.first * gemm_->spec().n * 4;
+      o.weights = packed_, o.bias = bias_, o.prompt = run.prompt;
+      if (int64_t bytes = gemm_->workspace_bytes(run.count)) o.workspace = workspace.at_least(bytes);
+      if (gemm_->spec().residual) o.residual = o.out;
+      (*gemm_)(stream, o, run.count);
+    }
   }
 
   int64_t n() const override { return gemm_->spec().n; }

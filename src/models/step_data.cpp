@@ -61,6 +61,13 @@ void StepData::load(const Step& step, std::span<const int32_t> rope_places,
   tokens = step.count(), sequences = step.sequences(), table_width = step.table_width;
   longest = step.lengths.empty() ? 0 : *std::ranges::max_element(step.lengths);
   one_token_each = tokens == sequences;
+  runs.clear();
+  for (size_t i = 0; i + 1 < step.first_tokens.size(); ++i) {
+    const int64_t first = step.first_tokens[i], count = step.first_tokens[i + 1] - first;
+    if (count == 0) continue;
+    if (runs.empty() || runs.back().prompt != (count > 1)) runs.push_back({first, 0, count > 1});
+    runs.back().count += count;
+  }
   several_count = static_cast<int64_t>(several_tiles.size() / 2),
   single_count = static_cast<int64_t>(single_tiles.size() / 2);
   plans[0].made = plans[1].made = false;

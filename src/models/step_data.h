@@ -56,6 +56,7 @@ class StepData {
   Compute compute;
   int64_t tokens = 0, sequences = 0, table_width = 0, longest = 0;
   bool one_token_each = false;  // every sequence has one new token
+  std::vector<RowRun> runs;     // of tokens: prompts (several new tokens of a sequence) and others
   // Activations: [tokens, hidden] three times, [tokens, q + 2 kv heads, head_dim], [tokens, q heads,
   // head_dim], [tokens, 2 intermediate], [tokens, intermediate].
   Workspace x, h, part, qkv, attended, gate_up, product;

@@ -13,6 +13,8 @@
 //   iq4_xs f16 d, u16 scales_high, u8 scales_low[4], u8 low[128]: d (s - 32) codebook[q]
 #include "kernels/gemm/x86_blocks.h"
 
+#include <utility>
+
 #include "kernels/spec.h"
 
 namespace rose::kernels {
@@ -84,40 +86,63 @@ void read_iq4_xs(const uint8_t* p, X86Block& block) {
   }
 }
 
+// Blocks of 32: a scale, perhaps a minimum, perhaps high bits, then nibbles.
+template <bool kMinimum, bool kHigh>
+void read_32(const uint8_t* p, X86Block& block) {
+  block.scale = word(p), p += 2;
+  if (kMinimum) block.minimum = word(p), p += 2;
+  nibbles(p + (kHigh ? 4 : 0), block.q.data());
+  if (kHigh) add_high_bits(p, block.q.data());
+}
+
+void read_q8_0(const uint8_t* p, X86Block& block) {
+  block.scale = word(p);
+  for (size_t e = 0; e < 32; ++e) block.q[e] = static_cast<uint8_t>(p[2 + e] ^ 0x80);  // s8 + 128
+}
+
+void read_mxfp4(const uint8_t* p, X86Block& block) { block.scale = p[0], nibbles(p + 1, block.q.data()); }
+
+void read_q2_k(const uint8_t* p, X86Block& block) {
+  for (size_t k = 0; k < 16; ++k) block.scales[k] = p[k];
+  two_bits(p + 16, block.q.data()), block.scale = word(p + 80), block.minimum = word(p + 82);
+}
+
+void read_q4_k(const uint8_t* p, X86Block& block) {
+  block.scale = word(p), block.minimum = word(p + 2), six_bits(p + 4, block);
+  nibble_pairs(p + 16, block.q.data());
+}
+
+void read_q5_k(const uint8_t* p, X86Block& block) {
+  block.scale = word(p), block.minimum = word(p + 2), six_bits(p + 4, block);
+  nibble_pairs(p + 48, block.q.data());
+  for (int e = 0; e < 256; ++e) {
+    auto& q = block.q[static_cast<size_t>(e)];
+    q = static_cast<uint8_t>(q | (p[16 + e % 32] >> (e / 32) & 1) << 4);
+  }
+}
+
+constexpr std::pair<std::string_view, X86BlockReader> kReaders[] = {
+    {"q4_0", read_32<false, false>},
+    {"iq4_nl", read_32<false, false>},
+    {"q4_1", read_32<true, false>},
+    {"q5_0", read_32<false, true>},
+    {"q5_1", read_32<true, true>},
+    {"q8_0", read_q8_0},
+    {"mxfp4", read_mxfp4},
+    {"q2_k", read_q2_k},
+    {"q3_k", read_q3_k},
+    {"q4_k", read_q4_k},
+    {"q5_k", read_q5_k},
+    {"q6_k", read_q6_k},
+    {"iq4_xs", read_iq4_xs},
+};
+
 }  // namespace
 
-void x86_read_block(const X86WeightFormat& format, const uint8_t* p, X86Block& block) {
-  uint8_t* q = block.q.data();
-  std::string_view name = format.name;
-  if (name == "q4_0" || name == "iq4_nl")
-    block.scale = word(p), nibbles(p + 2, q);
-  else if (name == "q4_1")
-    block.scale = word(p), block.minimum = word(p + 2), nibbles(p + 4, q);
-  else if (name == "q5_0")
-    block.scale = word(p), nibbles(p + 6, q), add_high_bits(p + 2, q);
-  else if (name == "q5_1")
-    block.scale = word(p), block.minimum = word(p + 2), nibbles(p + 8, q), add_high_bits(p + 4, q);
-  else if (name == "mxfp4")
-    block.scale = p[0], nibbles(p + 1, q);
-  else if (name == "q8_0") {
-    block.scale = word(p);
-    for (int e = 0; e < 32; ++e) q[e] = static_cast<uint8_t>(p[2 + e] ^ 0x80);  // s8 + 128
-  } else if (name == "q2_k") {
-    for (size_t k = 0; k < 16; ++k) block.scales[k] = p[k];
-    two_bits(p + 16, q), block.scale = word(p + 80), block.minimum = word(p + 82);
-  } else if (name == "q3_k")
-    read_q3_k(p, block);
-  else if (name == "q4_k")
-    block.scale = word(p), block.minimum = word(p + 2), six_bits(p + 4, block), nibble_pairs(p + 16, q);
-  else if (name == "q5_k") {
-    block.scale = word(p), block.minimum = word(p + 2), six_bits(p + 4, block), nibble_pairs(p + 48, q);
-    for (int e = 0; e < 256; ++e) q[e] = static_cast<uint8_t>(q[e] | (p[16 + e % 32] >> (e / 32) & 1) << 4);
-  } else if (name == "q6_k")
-    read_q6_k(p, block);
-  else if (name == "iq4_xs")
-    read_iq4_xs(p, block);
-  else
-    throw KernelError("no reader for blocks of " + std::string(name));
+X86BlockReader x86_block_reader(const X86WeightFormat& format) {
+  for (const auto& [name, reader] : kReaders)
+    if (format.name == name) return reader;
+  throw KernelError("no reader for blocks of " + std::string(format.name));
 }
 
 }  // namespace rose::kernels

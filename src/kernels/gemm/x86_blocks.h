@@ -15,7 +15,8 @@ struct X86Block {
   uint16_t scale = 0, minimum = 0;             // f16 patterns; kExponent: the exponent byte
 };
 
-// `source` has format.block_bytes bytes.
-void x86_read_block(const X86WeightFormat& format, const uint8_t* source, X86Block& block);
+// Takes apart a block at `source`, which has format.block_bytes bytes.
+using X86BlockReader = void (*)(const uint8_t* source, X86Block& block);
+X86BlockReader x86_block_reader(const X86WeightFormat& format);
 
 }  // namespace rose::kernels

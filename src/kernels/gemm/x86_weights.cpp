@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -105,13 +106,15 @@ constexpr X86WeightFormat kFormats[] = {
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// `shift` selects the bits of q that belong to this plane of `bits` bits.
+// The plane of the bits [shift, shift + bits) of 32 q: word w goes to vector w % bits. Four bytes at once; what
+// is masked does not leave its byte.
 void put_plane(const uint8_t* q, int bits, int shift, int column, uint8_t* plane) {
-  int mask = (1 << bits) - 1;
-  for (int w = 0; w < 8; ++w) {
-    uint8_t* vector = plane + 64 * (w % bits) + 4 * column;
-    for (int j = 0; j < 4; ++j)
-      vector[j] = static_cast<uint8_t>(vector[j] | ((q[4 * w + j] >> shift) & mask) << (bits * (w / bits)));
+  uint32_t words[8], mask = 0x01010101u * ((1u << bits) - 1);
+  std::memcpy(words, q, sizeof words);
+  for (int v = 0; v < bits; ++v) {
+    uint32_t packed = 0;
+    for (int w = v; w < 8; w += bits) packed |= (words[w] >> shift & mask) << (bits * (w / bits));
+    std::memcpy(plane + 64 * v + 4 * column, &packed, 4);
   }
 }
 
@@ -128,25 +131,26 @@ void put_block(const X86WeightFormat& f, const X86Block& block, int column, uint
       at[16 * s + column] = block.scales[static_cast<size_t>(subs * g + s)];
       if (f.scale == S::kByte) at[16 * (subs + s) + column] = block.minima[static_cast<size_t>(subs * g + s)];
     }
-    put_plane(&block.q[static_cast<size_t>(32 * g)], f.low_bits, 0, column, at + f.scale_bytes());
+    const uint8_t* q = &block.q[static_cast<size_t>(32 * g)];
+    put_plane(q, f.low_bits, 0, column, at + f.scale_bytes());
     if (f.high_bits)
-      put_plane(&block.q[static_cast<size_t>(32 * g)], f.high_bits, f.low_bits, column,
-                at + f.scale_bytes() + 64 * f.low_bits);
+      put_plane(q, f.high_bits, f.low_bits, column, at + f.scale_bytes() + 64 * f.low_bits);
   }
 }
 
 void pack_quantised(const X86WeightFormat& f, const uint8_t* source, int64_t n, int64_t k, int64_t panel,
                     uint8_t* out) {
-  int64_t blocks = k / f.block_elements;
-  std::memset(out, 0, static_cast<size_t>(blocks * f.cell_bytes()));
+  int64_t blocks = k / f.block_elements, row_bytes = blocks * f.block_bytes;
+  int columns = static_cast<int>(std::min<int64_t>(kX86PanelColumns, n - kX86PanelColumns * panel));
+  if (columns < kX86PanelColumns) std::memset(out, 0, static_cast<size_t>(blocks * f.cell_bytes()));
+  auto read = x86_block_reader(f);
+  const uint8_t* rows = source + kX86PanelColumns * panel * row_bytes;
   X86Block block;
-  for (int column = 0; column < kX86PanelColumns && kX86PanelColumns * panel + column < n; ++column) {
-    const uint8_t* row = source + (kX86PanelColumns * panel + column) * blocks * f.block_bytes;
-    for (int64_t b = 0; b < blocks; ++b) {
-      x86_read_block(f, row + b * f.block_bytes, block);
+  for (int64_t b = 0; b < blocks; ++b)
+    for (int column = 0; column < columns; ++column) {
+      read(rows + column * row_bytes + b * f.block_bytes, block);
       put_block(f, block, column, out + b * f.cell_bytes());
     }
-  }
 }
 
 template <size_t kBytes>

@@ -47,7 +47,7 @@ class X86Device : public Device {
 
   Buffer allocate(size_t bytes) override { return memory_->allocate(bytes); }
   Buffer allocate(size_t bytes, Stream&) override { return memory_->allocate(bytes); }
-  Buffer allocate_dedicated(size_t bytes) override { return memory_->allocate(bytes); }
+  Buffer allocate_dedicated(size_t bytes) override { return memory_->allocate_lasting(bytes); }
   HostBuffer allocate_host(size_t bytes) override { return HostBuffer(memory_->allocate(bytes)); }
   void trim_pool() override {}
   MemoryUse memory_use() override {

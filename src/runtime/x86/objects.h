@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "runtime/device.h"
@@ -15,12 +16,19 @@ namespace rose::runtime::x86 {
 /// Host memory, 64-byte aligned; large blocks ask for huge pages. Counts what is handed out.
 class HostMemory : public MemorySource, public std::enable_shared_from_this<HostMemory> {
  public:
+  ~HostMemory() override;
   Buffer allocate(size_t bytes);
+  /// For what lives long and is read again and again, as weights are: small blocks share huge pages too.
+  Buffer allocate_lasting(size_t bytes);
   uint64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   void release(void* address, size_t bytes, uint64_t tag) noexcept override;
 
  private:
+  struct Chunk;  // a few huge pages
+
   std::atomic<uint64_t> used_{0};
+  std::mutex mutex_;
+  Chunk* open_ = nullptr;  // the one that lasting blocks are cut from
 };
 
 /// The threads and the memory that running blocks use; shared by a device and its streams.

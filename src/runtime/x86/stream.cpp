@@ -1,8 +1,6 @@
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 #include "runtime/x86/objects.h"
@@ -10,32 +8,9 @@
 namespace rose::runtime::x86 {
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kAddressSpace = size_t{1} << 47;  // of a process on x86-64 with four-level pages
-
 void* address_of(DevicePointer p) { return reinterpret_cast<void*>(p.address); }
 
 }  // namespace
-
-Buffer HostMemory::allocate(size_t bytes) {
-  if (bytes == 0) return {};
-  const size_t alignment = bytes >= 2 * kHugePage ? kHugePage : 64;
-  void* address = nullptr;
-  if (bytes >= kAddressSpace || posix_memalign(&address, alignment, bytes) != 0) {
-    throw DeviceError(ErrorKind::kOutOfMemory,
-                      fmt::format("allocating {:.3f} GiB of host memory failed; free memory, or ask for less",
-                                  static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0)));
-  }
-  // Fewer page faults and address translations; where the system does not want it, nothing is lost.
-  if (alignment == kHugePage) madvise(address, bytes, MADV_HUGEPAGE);
-  used_.fetch_add(bytes, std::memory_order_relaxed);
-  return Buffer(shared_from_this(), address, bytes, 0);
-}
-
-void HostMemory::release(void* address, size_t bytes, uint64_t) noexcept {
-  std::free(address);
-  used_.fetch_sub(bytes, std::memory_order_relaxed);
-}
 
 void* Machine::scratch(int worker, uint64_t bytes) {
   Buffer& buffer = scratch_[static_cast<size_t>(worker)];
