@@ -18,8 +18,8 @@ PagedAttention::PagedAttention(const Build& build, const DecoderConfig& c, bool 
                                                                              .block_size = compute.block_size,
                                                                              .scale = c.attention_scale,
                                                                              .softcap = c.softcap,
-                                                                             .bf16 = build.precision ==
-                                                                                     Precision::kFast});
+                                                                             .bf16 = build.precision !=
+                                                                                     Precision::kExact});
     return;
   }
   auto& p = prompt_spec_;

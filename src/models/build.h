@@ -27,7 +27,7 @@ struct Build {
   Precision precision;
   Compute compute;
   WeightLoader* loader;  // GPUs: brings matrices to the device; null: each part waits for its own
-  Preparations* preparations = nullptr;  // GPUs: compiles ahead; null: kernels are compiled when first used
+  Preparations* preparations = nullptr;  // compiles ahead; null: kernels are compiled when first used
   bool head = true;                      // false: there will be no logits, so the output head is not loaded
 
   /// A matrix by its name. x86: its values are checked now; GPUs: while they are loaded.

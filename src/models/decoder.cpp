@@ -58,7 +58,7 @@ std::unique_ptr<Decoder> load_decoder(runtime::Context& context, const Checkpoin
     loader.emplace(context, checkpoint, WeightLoaderOptions{.progress = loading_to_stderr()});
   Build build(context, checkpoint, options.precision, loader ? &*loader : nullptr);
   Preparations preparations;
-  if (build.compute.gpu) build.preparations = &preparations;
+  build.preparations = &preparations;
   build.head = options.head;
   auto decoder = architecture.make(build, std::move(config));
   if (loader) loader->finish();

@@ -201,7 +201,7 @@ void EncoderAttention::prepare(EncoderData& data, const EncoderStep& step) const
 void EncoderAttention::operator()(EncoderData& data, const EncoderRope* rope, runtime::DevicePointer h,
                                   runtime::DevicePointer out) const {
   auto qkv = data.room(data.qkv, 3 * hidden_), attended = data.room(data.attended, hidden_);
-  qkv_(data.stream, h, qkv, data.tokens, data.records);
+  qkv_(data.stream, h, qkv, data.tokens, data.records, true);
   if (rotate_) {
     kernels::Rotary::Arguments r;
     r.x = qkv, r.positions = data.positions.at_least(0), r.table = rope->table();
@@ -216,7 +216,7 @@ void EncoderAttention::operator()(EncoderData& data, const EncoderRope* rope, ru
   a.several_count = data.several_count, a.single_count = data.single_count;
   a.tokens = data.tokens, a.sequences = data.sequences;
   (*attention_)(data.stream, a);
-  output_(data.stream, attended, out, data.tokens, data.records);
+  output_(data.stream, attended, out, data.tokens, data.records, true);
 }
 
 EncoderFeedForward::EncoderFeedForward(runtime::Context& context, const Checkpoint& checkpoint,
@@ -237,9 +237,9 @@ void EncoderFeedForward::operator()(EncoderData& data, runtime::DevicePointer h,
                                     runtime::DevicePointer out) const {
   auto inner = data.room(data.inner, up_.n()), product = inner;
   if (gated_) product = data.room(data.product, up_.n() / 2);
-  up_(data.stream, h, inner, data.tokens, data.records);
+  up_(data.stream, h, inner, data.tokens, data.records, true);
   (*activation_)(data.stream, inner, product, data.tokens);
-  down_(data.stream, product, out, data.tokens, data.records);
+  down_(data.stream, product, out, data.tokens, data.records, true);
 }
 
 }  // namespace rose::models

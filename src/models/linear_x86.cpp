@@ -1,5 +1,6 @@
 // Linear layers on x86: weights stay in the format of the file, packed once for the matrix product.
 #include "models/linear.h"
+#include "models/preparations.h"
 
 #include <algorithm>
 #include <bit>
@@ -162,6 +163,9 @@ class X86Linear : public LinearKernel {
     spec.n = static_cast<int64_t>(n), spec.k = static_cast<int64_t>(parts.matrices[0]->row_elements());
     spec.bias = !parts.bias.empty(), spec.residual = parts.adds,
     spec.exact = build.precision == Precision::kExact;
+    if (build.preparations)
+      build.preparations->add(kernels::spec_text(spec),
+                              [&context, spec] { kernels::X86Gemm(context, spec).prepare(); });
     gemm_ = std::make_unique<kernels::X86Gemm>(context, spec);
     packed_ = context.device().allocate_dedicated(static_cast<size_t>(gemm_->weight_bytes()));
     pack(matrix, spec.n, spec.k, context.properties().processors,

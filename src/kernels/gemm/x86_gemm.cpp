@@ -232,11 +232,8 @@ bool X86Gemm::takes_amx(int64_t rows, bool prompt) const {
   return integers ? rows >= x86::kAmxRows : prompt && (records || rows >= x86::kAmxRows);
 }
 
-void X86Gemm::prepare(bool prompt) const {
-  if (takes_amx(x86::kAmxRows, prompt))
-    program_of(amx_);
-  else
-    program_of(shapes_.back());
+void X86Gemm::prepare() const {
+  program_of(takes_amx(x86::kAmxRows, true) ? amx_ : shapes_.back());
   program_of(shapes_.front());
 }
 

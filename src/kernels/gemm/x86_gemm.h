@@ -58,8 +58,8 @@ class X86Gemm {
  public:
   // Programs (for 1, 2, 4 and many rows, and for AMX) are made when they are first needed.
   X86Gemm(runtime::Context& context, const X86GemmSpec& spec);
-  // Makes those for one row and for many rows, of prompts or others.
-  void prepare(bool prompt) const;
+  // Makes those for one row and for prompts of many.
+  void prepare() const;
 
   const X86GemmSpec& spec() const { return spec_; }
   int64_t weight_bytes() const;                 // of packed weights
