@@ -39,8 +39,9 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
   command
       .add_option(
           "--dtype", options.dtype,
-          "auto: on x86 quantised weights meet 8-bit activations, on GPUs all is bf16; f32: everything\n"
-          "in f32 (x86 alone); bf16: weights and activations of matrix products are rounded to bf16")
+          "auto: on x86 quantised weights meet 8-bit activations (prompts bf16 ones, where the processor\n"
+          "has AMX), on GPUs all is bf16; f32: everything in f32 (x86 alone); bf16: weights and\n"
+          "activations of matrix products are rounded to bf16")
       ->capture_default_str();
 }
 
