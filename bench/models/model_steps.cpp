@@ -1,7 +1,7 @@
 // Speed of a decoder's steps as llama-bench defines it: a prompt of so many tokens in one step, and so many
-// single steps on an empty cache; no sampling. Runs "pp" or "tg" for every line of standard input that says so,
-// and answers with the seconds, as JSON; "compare": the cosine between the last logits of the prompt in one step
-// and token by token. For compare_generation.py and for profiling:
+// single steps on an empty cache; no sampling. Runs "pp" or "tg" for every line of standard input that says
+// so, and answers with the seconds, as JSON; "compare": the cosine between the last logits of the prompt in
+// one step and token by token. For compare_generation.py and for profiling:
 //   yes tg | head -50 | model_steps FILE [prompt tokens 512] [generated tokens 128] [threads 0]
 #include <fmt/format.h>
 

@@ -13,9 +13,9 @@ class WeightLoader;
 /// How matrix products are computed on x86. GPUs multiply bf16 in either case.
 enum class Precision {
   kExact,  // f32 activations, weights expanded to f32: what the checkpoint means
-  kFast,   // quantised weights meet activations quantised to 8 bits, bf16 weights meet bf16 activations; prompts
-           // are multiplied in bf16 where the processor has AMX
-  kBf16,   // weights and activations are rounded to bf16, sums are f32
+  kFast,   // quantised weights meet activations quantised to 8 bits, bf16 weights meet bf16 activations;
+          // prompts are multiplied in bf16 where the processor has AMX
+  kBf16,  // weights and activations are rounded to bf16, sums are f32
 };
 
 /// Refers to what it names; lives while a model is being made.

@@ -41,7 +41,8 @@ struct X86AttentionSpec {
     f("scale", scale, "factor of q·k; 0: one over the root of head_dim");
     f("softcap", softcap, "scores become softcap · tanh(score / softcap); 0: off");
     f("single", single, "1: for one query a sequence");
-    f("bf16", bf16, "1: several queries of a sequence meet keys and values in bf16, where the machine has AMX");
+    f("bf16", bf16,
+      "1: several queries of a sequence meet keys and values in bf16, where the machine has AMX");
   }
 };
 

@@ -1,6 +1,7 @@
-// As in x86_attention.cpp a lane is a query of one head, and keys are walked in steps with the online softmax;
-// here the products are those of AMX tiles, of bf16:
-//     scores [keys, lanes]  = K [keys, head_dim]  · Qᵀ     result [head_dim, lanes] += Vᵀ [head_dim, keys] · Pᵀ
+// As in x86_attention.cpp a lane is a query of one head, and keys are walked in steps with the online
+// softmax; here the products are those of AMX tiles, of bf16:
+//     scores [keys, lanes]  = K [keys, head_dim]  · Qᵀ     result [head_dim, lanes] += Vᵀ [head_dim, keys] ·
+//     Pᵀ
 // The left factors lie by rows; the right ones by words of two neighbours along the sum, one lane a column. A
 // block has up to 128 lanes in parts of 32: keys and values are brought into this form once for all of them.
 // Steps begin at multiples of kKeys whatever the tile holds, and steps of which a query sees nothing change
@@ -18,10 +19,10 @@ using namespace dsl;
 
 namespace {
 
-constexpr int kLanes = 16;       // of a vector
-constexpr int64_t kPart = 32;    // lanes that are computed together
-constexpr int64_t kKeys = 64;    // of one step
-constexpr int64_t kStage = 32;   // keys that lie in one block of the cache for certain
+constexpr int kLanes = 16;      // of a vector
+constexpr int64_t kPart = 32;   // lanes that are computed together
+constexpr int64_t kKeys = 64;   // of one step
+constexpr int64_t kStage = 32;  // keys that lie in one block of the cache for certain
 constexpr int64_t kTileBytes = 64;
 constexpr double kLog2E = 1.4426950408889634;
 constexpr double kLowest = -1e30;
@@ -138,8 +139,8 @@ class Amx {
     auto configuration = block_.shared("tiles", u32, shape(16), 64);
     for (int word = 0; word < 16; ++word)
       store_at(configuration, word,
-               literal(u32, int64_t{word == 0               ? 1
-                                    : word >= 4 && word < 8 ? 0x00400040
+               literal(u32, int64_t{word == 0                 ? 1
+                                    : word >= 4 && word < 8   ? 0x00400040
                                     : word >= 12 && word < 14 ? 0x10101010
                                                               : 0}));
     op("tile.config", Type{}, {address(configuration)});
@@ -183,8 +184,8 @@ class Amx {
       }
     }
     // What is empty of the last part.
-    FOR (lane, (lanes_used_ + kLanes - 1) / kLanes * kLanes, (lanes_used_ + kPart - 1) / kPart * kPart, kLanes,
-         Unroll{1}) {
+    FOR (lane, (lanes_used_ + kLanes - 1) / kLanes * kLanes, (lanes_used_ + kPart - 1) / kPart * kPart,
+         kLanes, Unroll{1}) {
       put(highest_, lane, 0, literal(vector, kLowest)), put(sum_, lane, 0, literal(vector, 0.0));
       put(first_, lane, 0, literal(s32.with_lanes(kLanes), 0));
       put(last_, lane, 0, literal(s32.with_lanes(kLanes), -1));
@@ -330,7 +331,8 @@ class Amx {
   int64_t heads_, tile_queries_, dim_;
   Tensor q_, k_, v_, out_, first_queries_, lengths_, table_, tiles_;
   Tensor query_, result_, keys_staged_, values_staged_, scores_, weights_, highest_, sum_, first_, last_;
-  Val sequence_, begin_, queries_, keys_, position_, first_query_, last_query_, lanes_used_, q_head_, kv_head_;
+  Val sequence_, begin_, queries_, keys_, position_, first_query_, last_query_, lanes_used_, q_head_,
+      kv_head_;
 };
 
 }  // namespace

@@ -185,8 +185,8 @@ std::unique_ptr<X86Activations> activations_of(runtime::Context& context, const 
   auto form = x86_form(spec);
   if (form == X86Form::kAsIs) return nullptr;
   const char* name = form == X86Form::kBf16 ? "bf16" : form == X86Form::kBytes ? "bytes" : "blocks";
-  return std::make_unique<X86Activations>(
-      context, X86ActivationsSpec{.dtype = spec.dtype, .form = name, .k = spec.k});
+  return std::make_unique<X86Activations>(context,
+                                          X86ActivationsSpec{.dtype = spec.dtype, .form = name, .k = spec.k});
 }
 
 X86GemmSpec with_rows(X86GemmSpec spec, int rows) {

@@ -43,7 +43,8 @@ struct X86GemmSpec {
     f("bias", bias, "1: add a bias, f32 [n]");
     f("residual", residual, "1: add a residual of out's type and shape");
     f("exact", exact, "1: keep activations as they are and expand W to f32");
-    f("amx", amx, "1: use AMX for rows of prompts, and with s8 for 32 rows and more, where the machine has it");
+    f("amx", amx,
+      "1: use AMX for rows of prompts, and with s8 for 32 rows and more, where the machine has it");
     f("rows", rows, "rows of a tile, 1 to 16, or 32 for AMX; 0: chosen for many rows");
   }
 };
@@ -73,8 +74,9 @@ class X86Gemm {
     runtime::DevicePointer bias, residual;
     bool prompt = false;  // all rows belong to prompts
   };
-  // One thread at a time. Several products of equal k, dtype, form and `prompt` can share the records: the first makes them, the others pass
-  // a = null. With out_stride they can write neighbouring columns of one matrix.
+  // One thread at a time. Several products of equal k, dtype, form and `prompt` can share the records: the
+  // first makes them, the others pass a = null. With out_stride they can write neighbouring columns of one
+  // matrix.
   void operator()(runtime::Stream& stream, const Operands& operands, int64_t rows) const;
 
  private:
@@ -87,9 +89,9 @@ class X86Gemm {
 
   runtime::Context* context_;
   X86GemmSpec spec_;
-  int threads_;                        // of the device
-  mutable std::vector<Shape> shapes_;  // by rising rows of a tile
-  mutable Shape amx_;                  // no rows: not on this machine
+  int threads_;                                                    // of the device
+  mutable std::vector<Shape> shapes_;                              // by rising rows of a tile
+  mutable Shape amx_;                                              // no rows: not on this machine
   std::unique_ptr<X86Activations> activations_, amx_activations_;  // null: a is read as it is
 };
 

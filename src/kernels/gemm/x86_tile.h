@@ -61,8 +61,8 @@ Sums expanded_sums(Product& p, const std::vector<Tensor>& a_rows, const Val& pan
 // AMX, for spec.rows = kAmxRows: two panels at once.
 inline constexpr int kAmxRows = 32;
 bool amx_fits(const ir::Target& target, const X86GemmSpec& spec);
-// The rows [first, end) and two panels from `panel` on; of an odd number of panels the last pair begins early.
-// finish(row, panel, which of the two, raw sums: f32 or s32) stores a row's columns.
+// The rows [first, end) and two panels from `panel` on; of an odd number of panels the last pair begins
+// early. finish(row, panel, which of the two, raw sums: f32 or s32) stores a row's columns.
 using AmxFinish = std::function<void(const Val&, const Val&, int, const Val&)>;
 void amx_tiles(Product& p, const Val& first, const Val& end, const Val& panel, const AmxFinish& finish);
 

@@ -106,8 +106,8 @@ constexpr X86WeightFormat kFormats[] = {
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// The plane of the bits [shift, shift + bits) of 32 q: word w goes to vector w % bits. Four bytes at once; what
-// is masked does not leave its byte.
+// The plane of the bits [shift, shift + bits) of 32 q: word w goes to vector w % bits. Four bytes at once;
+// what is masked does not leave its byte.
 void put_plane(const uint8_t* q, int bits, int shift, int column, uint8_t* plane) {
   uint32_t words[8], mask = 0x01010101u * ((1u << bits) - 1);
   std::memcpy(words, q, sizeof words);
@@ -133,8 +133,7 @@ void put_block(const X86WeightFormat& f, const X86Block& block, int column, uint
     }
     const uint8_t* q = &block.q[static_cast<size_t>(32 * g)];
     put_plane(q, f.low_bits, 0, column, at + f.scale_bytes());
-    if (f.high_bits)
-      put_plane(q, f.high_bits, f.low_bits, column, at + f.scale_bytes() + 64 * f.low_bits);
+    if (f.high_bits) put_plane(q, f.high_bits, f.low_bits, column, at + f.scale_bytes() + 64 * f.low_bits);
   }
 }
 
