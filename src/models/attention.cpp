@@ -10,15 +10,18 @@ PagedAttention::PagedAttention(const Build& build, const DecoderConfig& c, bool 
   const auto& compute = build.compute;
   const int64_t window = global ? 0 : c.window;
   if (!compute.gpu) {
-    x86_ = std::make_unique<kernels::X86Attention>(
-        context, kernels::X86AttentionSpec{.q_heads = c.q_heads,
-                                           .kv_heads = c.kv_heads,
-                                           .head_dim = c.head_dim,
-                                           .window = window,
-                                           .block_size = compute.block_size,
-                                           .scale = c.attention_scale,
-                                           .softcap = c.softcap,
-                                           .bf16 = build.precision != Precision::kExact});
+    // Files of f32 stay f32 unless bf16 is asked for.
+    const bool bf16 = build.precision == Precision::kBf16 ||
+                      (build.precision == Precision::kFast && build.checkpoint.is_gguf());
+    x86_ = std::make_unique<kernels::X86Attention>(context,
+                                                   kernels::X86AttentionSpec{.q_heads = c.q_heads,
+                                                                             .kv_heads = c.kv_heads,
+                                                                             .head_dim = c.head_dim,
+                                                                             .window = window,
+                                                                             .block_size = compute.block_size,
+                                                                             .scale = c.attention_scale,
+                                                                             .softcap = c.softcap,
+                                                                             .bf16 = bf16});
     return;
   }
   auto& p = prompt_spec_;
