@@ -14,8 +14,8 @@ class WeightLoader;
 enum class Precision {
   kExact,  // f32 activations, weights expanded to f32: what the checkpoint means
   kFast,   // quantised weights meet activations quantised to 8 bits, bf16 weights meet bf16 activations;
-          // prompts are multiplied in bf16 where the processor has AMX
-  kBf16,  // weights and activations are rounded to bf16, sums are f32
+           // prompts are multiplied in bf16 where the processor has AMX
+  kBf16,   // weights and activations are rounded to bf16, sums are f32
 };
 
 /// Refers to what it names; lives while a model is being made.
