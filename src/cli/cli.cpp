@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <new>
 
 #include "hub/error.h"
 #include "ir/error.h"
@@ -15,8 +16,22 @@
 namespace rose::cli {
 namespace {
 
-int complain(const std::string& message, int code) {
-  fmt::print(stderr, "rose: error: {}\n", message);
+// A message may quote what a model's file holds: nothing in it may move a terminal's cursor or look like two
+// messages.
+std::string printable(std::string_view message, bool one_line) {
+  std::string text;
+  for (char c : message) {
+    auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7f) || (c == '\n' && !one_line))
+      text += c;
+    else
+      text += c == '\n' ? " " : fmt::format("\\x{:02x}", byte);
+  }
+  return text;
+}
+
+int complain(const std::string& message, int code, bool one_line = false) {
+  fmt::print(stderr, "rose: error: {}\n", printable(message, one_line));
   return code;
 }
 
@@ -46,8 +61,10 @@ int perform(const Action& action) {
     return complain(error.what(), code_of(error));
   } catch (const runtime::DeviceError& error) {
     return complain(error.what(), error.kind() == runtime::ErrorKind::kInvalidArgument ? kBadUsage : kFailed);
-  } catch (const std::exception& error) {
-    return complain(error.what(), kFailed);
+  } catch (const std::bad_alloc&) {
+    return complain("there is not enough memory", kFailed);
+  } catch (const std::exception& error) {  // of files: TextError, WeightsError, ModelError
+    return complain(error.what(), kFailed, true);
   }
 }
 

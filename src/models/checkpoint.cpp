@@ -26,6 +26,45 @@ nlohmann::json read_json(const std::filesystem::path& path) {
   return json;
 }
 
+nlohmann::json read_object(const std::filesystem::path& path) {
+  auto json = read_json(path);
+  if (!json.is_object()) fail("{}: expected a JSON object, found {}", path.string(), json.type_name());
+  return json;
+}
+
+namespace {
+
+// Null when the field is missing.
+const nlohmann::json* field(const nlohmann::json& object, const std::filesystem::path& file,
+                            std::string_view key) {
+  if (!object.is_object()) fail("{}: expected an object around '{}'", file.string(), key);
+  auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+}  // namespace
+
+bool flag_of(const nlohmann::json& object, const std::filesystem::path& file, std::string_view key,
+             bool fallback) {
+  auto* value = field(object, file, key);
+  if (value && !value->is_boolean()) fail("{}: {}: expected true or false", file.string(), key);
+  return value ? value->get<bool>() : fallback;
+}
+
+std::string text_of(const nlohmann::json& object, const std::filesystem::path& file, std::string_view key,
+                    std::string_view fallback) {
+  auto* value = field(object, file, key);
+  if (value && !value->is_string()) fail("{}: {}: expected a text", file.string(), key);
+  return value ? value->get<std::string>() : std::string(fallback);
+}
+
+double real_of(const nlohmann::json& object, const std::filesystem::path& file, std::string_view key,
+               double fallback) {
+  auto* value = field(object, file, key);
+  if (value && !value->is_number()) fail("{}: {}: expected a number", file.string(), key);
+  return value ? value->get<double>() : fallback;
+}
+
 Checkpoint Checkpoint::open(const std::filesystem::path& path) {
   Checkpoint c;
   c.files_ = weights::find_model(path);
@@ -39,7 +78,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& path) {
   c.tensors_ = weights::open_tensors(c.files_);
   if (!c.files_.config)
     fail("{}: has no config.json, which says what model the tensors belong to", c.files_.folder.string());
-  c.config_ = read_json(*c.files_.config);
+  c.config_ = read_object(*c.files_.config);
   c.read_model_type();
   c.enter_text_config();
   // Encoders with a head are stored below the name of their class, as "bert.embeddings…".

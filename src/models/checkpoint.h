@@ -79,5 +79,16 @@ class Checkpoint {
 std::string read_text(const std::filesystem::path& path);
 /// The same, parsed; throws ModelError naming the file for malformed JSON.
 nlohmann::json read_json(const std::filesystem::path& path);
+/// The same for files that hold an object.
+nlohmann::json read_object(const std::filesystem::path& path);
+
+/// A field of an object that was read from `file`; `fallback` when it is missing or null. Throws ModelError
+/// naming file and field for a value of another type, and for an `object` that is none.
+bool flag_of(const nlohmann::json& object, const std::filesystem::path& file, std::string_view key,
+             bool fallback);
+std::string text_of(const nlohmann::json& object, const std::filesystem::path& file, std::string_view key,
+                    std::string_view fallback);
+double real_of(const nlohmann::json& object, const std::filesystem::path& file, std::string_view key,
+               double fallback);
 
 }  // namespace rose::models

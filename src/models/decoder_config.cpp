@@ -53,7 +53,8 @@ void refuse_unsupported(const Checkpoint& checkpoint) {
         "or a "
         "GGUF file",
         field(checkpoint, "quantization_config", ""),
-        found->is_object() ? found->value("quant_method", "an unknown method") : "an unknown method");
+        found->is_object() ? text_of(*found, *checkpoint.files().config, "quant_method", "an unknown method")
+                           : "an unknown method");
 }
 
 }  // namespace

@@ -180,7 +180,7 @@ DecoderConfig configure_gemma3(const Checkpoint& checkpoint) {
   auto rope = checkpoint.config().find("rope_parameters");
   if (rope != checkpoint.config().end() && rope->is_object())
     if (auto local = rope->find("sliding_attention"); local != rope->end() && local->is_object())
-      c.local_rope_base = local->value("rope_theta", c.local_rope_base);
+      c.local_rope_base = real_of(*local, *checkpoint.files().config, "rope_theta", c.local_rope_base);
   return c;
 }
 

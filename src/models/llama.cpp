@@ -111,7 +111,9 @@ namespace {
 
 // Qwen's files name a window even where none is used.
 void set_qwen_window(const Checkpoint& checkpoint, DecoderConfig& c) {
-  if (checkpoint.is_gguf() || !checkpoint.config().value("use_sliding_window", false)) return;
+  if (checkpoint.is_gguf() ||
+      !flag_of(checkpoint.config(), *checkpoint.files().config, "use_sliding_window", false))
+    return;
   set_window(checkpoint, c, checkpoint.find_integer("sliding_window", "").value_or(4096),
              [](int64_t) { return true; });
   if (checkpoint.config().contains("layer_types")) return;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "text/tokenizer/gguf_vocabulary.h"
+#include "text/tokenizer/tokenizer_config.h"
 #include "weights/gguf_tokenizer.h"
 
 namespace rose::models {
@@ -11,14 +12,14 @@ namespace {
 
 std::vector<int32_t> as_int32(const std::vector<text::TokenId>& ids) { return {ids.begin(), ids.end()}; }
 
-// "eos_token" of tokenizer_config.json: a text, or an object with one.
-std::string token_text(const nlohmann::json& config, const char* key) {
-  auto found = config.find(key);
-  if (found == config.end()) return "";
-  if (found->is_string()) return found->get<std::string>();
-  if (found->is_object() && found->contains("content") && (*found)["content"].is_string())
-    return (*found)["content"].get<std::string>();
-  return "";
+// What `make` returns; a TextError becomes one that names the file too.
+template <typename Make>
+auto in_file(const std::string& place, Make make) {
+  try {
+    return make();
+  } catch (const text::TextError& error) {
+    throw text::TextError(fmt::format("{}: {}", place, error.what()));
+  }
 }
 
 // "eos_token_id" of config.json and generation_config.json: a number or a list.
@@ -36,7 +37,13 @@ Vocabulary::Vocabulary(const Checkpoint& checkpoint) {
     from_gguf(checkpoint);
   else
     from_folder(checkpoint);
-  if (!template_source_.empty()) template_ = std::make_unique<text::ChatTemplate>(template_source_);
+  try {
+    if (!template_source_.empty())
+      template_ =
+          in_file(template_place_, [&] { return std::make_unique<text::ChatTemplate>(template_source_); });
+  } catch (const text::TextError& error) {  // the model can still complete text
+    template_error_ = error.what();
+  }
   std::ranges::sort(stop_tokens_);
   stop_tokens_.erase(std::ranges::unique(stop_tokens_).begin(), stop_tokens_.end());
 }
@@ -55,27 +62,30 @@ void Vocabulary::from_gguf(const Checkpoint& checkpoint) {
   bos_text_ = text_of(facts.bos), eos_text_ = text_of(facts.eos);
   for (auto id : {facts.eos, facts.end_of_turn, facts.end_of_message})
     if (id) stop_tokens_.push_back(static_cast<int32_t>(*id));
-  template_source_ = facts.chat_template;
+  const std::string file = checkpoint.files().weights.string();
+  template_source_ = facts.chat_template, template_place_ = file;
   v.tokens = std::move(facts.tokens), v.scores = std::move(facts.scores);
   v.token_types = std::move(facts.types), v.merges = std::move(facts.merges);
-  tokenizer_ = text::tokenizer_from_gguf(v);
+  tokenizer_ = in_file(file, [&] { return text::tokenizer_from_gguf(v); });
 }
 
 void Vocabulary::from_folder(const Checkpoint& checkpoint) {
   const auto& files = checkpoint.files();
   if (!files.tokenizer) fail("{}: has no tokenizer.json", files.folder.string());
-  tokenizer_ = text::Tokenizer::from_json(read_text(*files.tokenizer));
+  const std::string folder = files.folder.string();
+  tokenizer_ = in_file(folder, [&] { return text::Tokenizer::from_json(read_text(*files.tokenizer)); });
   add_ids(checkpoint.config(), stop_tokens_);
-  if (files.generation_config) add_ids(read_json(*files.generation_config), stop_tokens_);
+  if (files.generation_config) add_ids(read_object(*files.generation_config), stop_tokens_);
   if (files.tokenizer_config) {
-    auto config = read_json(*files.tokenizer_config);
-    bos_text_ = token_text(config, "bos_token"), eos_text_ = token_text(config, "eos_token");
-    if (auto found = config.find("chat_template"); found != config.end() && found->is_string())
-      template_source_ = found->get<std::string>();
+    auto config =
+        in_file(folder, [&] { return text::TokenizerConfig::from_json(read_text(*files.tokenizer_config)); });
+    bos_text_ = config.bos_token.value_or(""), eos_text_ = config.eos_token.value_or("");
+    template_source_ = config.chat_template.value_or(""), template_place_ = files.tokenizer_config->string();
     if (auto id = tokenizer_->token_to_id(eos_text_); id && !eos_text_.empty())
       stop_tokens_.push_back(static_cast<int32_t>(*id));
   }
-  if (files.chat_template) template_source_ = read_text(*files.chat_template);
+  if (files.chat_template)
+    template_source_ = read_text(*files.chat_template), template_place_ = files.chat_template->string();
 }
 
 std::vector<int32_t> Vocabulary::encode(std::string_view text) const {
@@ -87,13 +97,14 @@ std::vector<int32_t> Vocabulary::encode_chat(std::string_view text) const {
 }
 
 std::string Vocabulary::chat_prompt(const std::vector<Message>& messages) const {
+  if (!template_error_.empty()) fail("{}; --raw completes the text without it", template_error_);
   if (!template_) fail("the model has no chat template; use --raw to complete the text as it is");
   nlohmann::ordered_json variables;
   variables["messages"] = nlohmann::ordered_json::array();
   for (const auto& m : messages) variables["messages"].push_back({{"role", m.role}, {"content", m.content}});
   variables["add_generation_prompt"] = true;
   variables["bos_token"] = bos_text_, variables["eos_token"] = eos_text_;
-  return template_->render(variables);
+  return in_file(template_place_, [&] { return template_->render(variables); });
 }
 
 }  // namespace rose::models

@@ -28,9 +28,10 @@ class Vocabulary {
   std::vector<int32_t> encode(std::string_view text) const;
   /// Ids of a text that a chat template wrote: control tokens in it count, none are added.
   std::vector<int32_t> encode_chat(std::string_view text) const;
-  /// The prompt for an answer to these messages. Throws ModelError when the model has no template.
+  /// The prompt for an answer to these messages. Throws ModelError when the model has no template or a wrong
+  /// one.
   std::string chat_prompt(const std::vector<Message>& messages) const;
-  bool has_template() const { return template_ != nullptr; }
+  bool has_template() const { return !template_source_.empty(); }
   const std::string& template_source() const { return template_source_; }
 
   /// Tokens that end an answer.
@@ -42,7 +43,8 @@ class Vocabulary {
 
   std::unique_ptr<text::Tokenizer> tokenizer_;
   std::unique_ptr<text::ChatTemplate> template_;
-  std::string template_source_, bos_text_, eos_text_;
+  std::string template_source_, template_place_, template_error_;  // place: the template's file
+  std::string bos_text_, eos_text_;
   std::vector<int32_t> stop_tokens_;
 };
 
