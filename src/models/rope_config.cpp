@@ -70,8 +70,10 @@ class Scaling {
 
   std::string type() const {
     for (const char* key : {"rope_type", "type"})
-      if (auto found = object_.find(key); found != object_.end() && found->is_string())
+      if (auto found = object_.find(key); found != object_.end() && !found->is_null()) {
+        if (!found->is_string()) wrong(key, "expected a text");
         return found->get<std::string>();
+      }
     return "default";
   }
   std::optional<double> find(const char* key) const {

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Compares ROSE's chat templates with jinja2 set up as HF does; prints every difference, fails if there is one.
 
-    .venv/bin/python tests/text/compare_templates.py BUILD_DIR/bin/text_tool [--count 20000] [--seed 1]
+    .venv/bin/python tests/text/compare_templates.py BUILD_DIR/bin/text_tool [--count 20000] [--seed 1] [--templates FOLDER]
 
-Three sources: the real templates of ../shared/data/tokenizers on many conversations; the constructs in
-template_cases.json; and random templates made from pieces of those. Where jinja2 raises, ROSE must raise too.
+Four sources: the real templates of ../shared/data/tokenizers, and of the *.jinja files and models of a folder, on many
+conversations (with and without system message, tools, calls of tools and their results, thoughts, generation prompt); the
+families of template_families.json on the same; the constructs in template_cases.json; and random templates made from
+pieces of those. Where jinja2 raises, ROSE must raise too.
 """
 import argparse
 import datetime
@@ -84,20 +86,23 @@ def conversations(rng, count):
             if rng.random() < 0.7:
                 message = {"role": "assistant", "content": rng.choice(CONTENTS)}
                 if rng.random() < 0.4:
+                    call = rng.choice(["c1", "call12345"])  # Mistral's have nine letters
                     arguments = {"city": rng.choice(CONTENTS), "days": [1, 2]}
-                    message["tool_calls"] = [{"id": "c1", "type": "function", "function": {
+                    message["tool_calls"] = [{"id": call, "type": "function", "function": {
                         "name": "get_weather", "arguments": rng.choice([arguments, json.dumps(arguments)])}}] * rng.randint(1, 2)
                     message["content"] = rng.choice([None, "", "calling"])
                 if rng.random() < 0.3:
-                    message["reasoning_content"] = rng.choice(CONTENTS)
+                    message[rng.choice(["reasoning_content", "thinking"])] = rng.choice(CONTENTS)
                 messages.append(message)
                 if "tool_calls" in message:
-                    messages += [{"role": "tool", "tool_call_id": "c1", "content": rng.choice(CONTENTS)}] * rng.randint(1, 2)
+                    messages += [{"role": "tool", "tool_call_id": call, "content": rng.choice(CONTENTS)}] * rng.randint(1, 2)
         variables = {"messages": messages, "add_generation_prompt": rng.random() < 0.5, "bos_token": "<s>", "eos_token": "</s>"}
         if rng.random() < 0.4:
             variables["tools"] = TOOLS * rng.randint(1, 2)
         if rng.random() < 0.3:
             variables["enable_thinking"] = rng.random() < 0.5
+        if rng.random() < 0.2:
+            variables["reasoning_effort"] = rng.choice(["low", "high"])
         yield variables
 
 
@@ -145,6 +150,7 @@ def main():
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--show", type=int, default=20)
+    parser.add_argument("--templates", type=pathlib.Path, help="a folder of *.jinja and *.gguf files")
     parser.add_argument("--write", action="store_true", help="write template_expected.json for chat_template_test.cpp")
     args = parser.parse_args()
     rng = random.Random(args.seed)
@@ -159,6 +165,14 @@ def main():
         config = json.loads(lzma.open(folder / "tokenizer_config.json.xz").read())
         if config.get("chat_template"):
             templates[folder.name] = config["chat_template"]
+    for path in sorted(args.templates.iterdir()) if args.templates else []:
+        if path.suffix == ".jinja":
+            templates[path.stem] = path.read_text()
+        elif path.suffix == ".gguf":
+            import gguf
+            field = gguf.GGUFReader(str(path)).get_field("tokenizer.chat_template")
+            if field is not None:
+                templates[path.stem] = field.contents()
     for name, template in templates.items():
         jobs += [(name, template, v) for v in conversations(rng, 300)]
     jobs += [("random", t, v) for t, v in random_templates(rng, cases, args.count)]

@@ -27,6 +27,9 @@ Value Interpreter::eval(const Expr& node, Scope& scope) {
     case Kind::kConst:
       return node.value;
     case Kind::kName: {
+      size_t variables = 0;
+      for (const Scope* each = &scope; each; each = each->parent) variables += each->variables.size();
+      spend(variables / 32);
       const Value* found = scope.find(node.name);
       return found ? *found : Value::undefined(fmt::format("'{}' is undefined", node.name));
     }
@@ -172,9 +175,11 @@ Value Interpreter::eval_slice(const Expr& node, Scope& scope) {
     if (!bound.is_none()) bounds[i] = integer_argument(bound, "a slice bound");
   }
   std::u32string points;
-  if (owner.is_string())
+  if (owner.is_string()) {
+    charge(owner.as_string().size() * sizeof(char32_t));
     points = unicode::to_points(owner.as_string());
-  else if (!owner.is_sequence())
+  }
+  if (!owner.is_string() && !owner.is_sequence())
     return Value::undefined(fmt::format("'{}' object cannot be sliced", owner.type_name()));
 
   auto size = static_cast<int64_t>(owner.is_string() ? points.size() : owner.items().size());

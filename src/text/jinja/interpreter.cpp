@@ -76,6 +76,39 @@ void Interpreter::charge(size_t bytes) {
     fail(fmt::format("the template makes more than {} bytes of values", limits_.created_bytes));
 }
 
+void Interpreter::spend_reading(const Value& text) {
+  if (text.is_string()) spend(text.as_string().size() / 64);
+}
+
+// Text in which nearly everything matches makes a search as long as the product of both lengths.
+void Interpreter::spend_search(const Value& text, const Arguments& wanted) {
+  if (!text.is_string()) return;
+  size_t longest = 0;
+  auto look = [&](const Value& value) {
+    if (value.is_string()) longest = std::max(longest, value.as_string().size());
+  };
+  for (const auto& value : wanted.positional) look(value);
+  for (const auto& [name, value] : wanted.keywords) look(value);
+  const size_t size = text.as_string().size();
+  spend(size / 64 + std::min(size, longest) / 32 * (size / 32));
+}
+
+bool Interpreter::equal(const Value& a, const Value& b) {
+  Effort effort{limits_.steps - std::min(steps_, limits_.steps)};
+  const size_t before = effort.left;
+  const bool result = jinja::equal(a, b, effort);
+  spend(before - effort.left);
+  return result;
+}
+
+bool Interpreter::less(const Value& a, const Value& b) {
+  Effort effort{limits_.steps - std::min(steps_, limits_.steps)};
+  const size_t before = effort.left;
+  const bool result = jinja::less(a, b, effort);
+  spend(before - effort.left);
+  return result;
+}
+
 Value Interpreter::text(std::string text) {
   charge(text.size() + 32);
   return Value::string(std::move(text));
@@ -337,6 +370,7 @@ Value Interpreter::filter(const std::string& name, const Value& input, const Arg
   if (!filter) fail(fmt::format("no filter named '{}'", name));
   check_arguments(name, filter->parameters, arguments);
   spend(1);
+  spend_search(input, arguments);
   return filter->function(*this, input, arguments);
 }
 
@@ -345,6 +379,7 @@ bool Interpreter::test(const std::string& name, const Value& input, const Argume
   if (!test) fail(fmt::format("no test named '{}'", name));
   check_arguments(name, test->parameters, arguments);
   spend(1);
+  spend_reading(input);
   return test->function(*this, input, arguments);
 }
 

@@ -45,6 +45,11 @@ class Interpreter {
   /// Counts `count` steps, or bytes of values made.
   void spend(size_t count);
   void charge(size_t bytes);
+  /// Counts what walking over a text, or searching it for another, costs.
+  void spend_reading(const Value& text);
+  void spend_search(const Value& text, const Arguments& wanted);
+  bool equal(const Value& a, const Value& b);
+  bool less(const Value& a, const Value& b);
   /// Makes values and charges their size.
   Value text(std::string text);
   Value list(List items);

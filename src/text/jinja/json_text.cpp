@@ -68,7 +68,7 @@ class Writer {
     for (const auto& entry : items.entries()) entries.push_back(&entry);
     if (style_.sort_keys)
       std::stable_sort(entries.begin(), entries.end(),
-                       [](auto* a, auto* b) { return less(a->first, b->first); });
+                       [&](auto* a, auto* b) { return run_.less(a->first, b->first); });
     put("{");
     for (size_t i = 0; i < entries.size(); i++) {
       if (i > 0) put(style_.item_separator);

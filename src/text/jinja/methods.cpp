@@ -182,7 +182,7 @@ Value count(Interpreter& run, const Value& self, const Arguments& args) {
   const Value wanted_value = args.get(0, "sub");
   if (self.is_sequence()) {
     int64_t found = 0;
-    for (const auto& item : self.items()) found += equal(item, wanted_value);
+    for (const auto& item : self.items()) found += run.equal(item, wanted_value);
     run.spend(self.items().size());
     return Value::integer(found);
   }
@@ -317,7 +317,7 @@ const Methods& list_methods() {
          r.spend(s.items().size());
          const Value wanted = a.get(0, "value");
          for (size_t i = 0; i < s.items().size(); i++)
-           if (equal(s.items()[i], wanted)) return Value::integer(static_cast<int64_t>(i));
+           if (r.equal(s.items()[i], wanted)) return Value::integer(static_cast<int64_t>(i));
          r.fail("the value is not in the list");
        }},
       {"copy", [](Interpreter&, const Value& s, const Arguments&) { return s; }},
@@ -379,6 +379,7 @@ bool call_method(Interpreter& interpreter, const Value& owner, const std::string
   Method method = find_method(owner, name);
   if (!method) return false;
   interpreter.spend(1);
+  interpreter.spend_search(owner, arguments);
   result = method(interpreter, owner, arguments);
   return true;
 }
@@ -391,6 +392,7 @@ Value bound_method(Interpreter& interpreter, const Value& owner, const std::stri
   if (!method) return {};
   return Value::object(interpreter.own(
       std::make_unique<Function>([method, owner](Interpreter& run, const Arguments& arguments) {
+        run.spend_search(owner, arguments);
         return method(run, owner, arguments);
       })));
 }

@@ -134,9 +134,10 @@ bool Interpreter::contains(const Value& container, const Value& item) {
   if (container.is_string()) {
     if (!item.is_string())
       fail(fmt::format("'in <string>' requires string as left operand, not {}", item.type_name()));
-    spend(container.as_string().size() / 64);
+    spend_search(container, {{item}, {}});
     return container.as_string().find(item.as_string()) != std::string::npos;
   }
+  spend_reading(item);
   if (container.is_dict()) return container.as_dict().find(item) != nullptr;
   for (const auto& each : items_of(container))
     if (equal(each, item)) return true;
@@ -175,6 +176,7 @@ List Interpreter::items_of(const Value& value) {
 
 size_t Interpreter::length_of(const Value& value) {
   if (value.is_undefined()) return 0;
+  spend_reading(value);
   if (value.is_string()) return unicode::count(value.as_string());
   if (value.is_sequence()) return value.items().size();
   if (value.is_dict()) return value.as_dict().size();
@@ -204,9 +206,9 @@ Value Interpreter::loop_attribute(Loop& loop, const std::string& name) {
       return arguments.positional[loop.index % arguments.positional.size()];
     });
   if (name == "changed")
-    return function([&loop](Interpreter&, const Arguments& arguments) {
+    return function([&loop](Interpreter& interpreter, const Arguments& arguments) {
       Value now = Value::tuple(arguments.positional);
-      bool changed = !loop.has_changed_value || !equal(now, loop.last_changed);
+      bool changed = !loop.has_changed_value || !interpreter.equal(now, loop.last_changed);
       loop.last_changed = now;
       loop.has_changed_value = true;
       return Value::boolean(changed);
@@ -252,6 +254,7 @@ Value Interpreter::attribute(const Value& owner, const std::string& name) {
 Value Interpreter::item(const Value& owner, const Value& key) {
   if (owner.is_undefined()) fail(owner.undefined_message());
   if (owner.is_dict()) {
+    spend_reading(key);
     if (key.is(Kind::kList) || key.is_dict()) return Value::undefined("unhashable key");
     if (const Value* found = owner.as_dict().find(key)) return *found;
   } else if (key.is_integral() && (owner.is_sequence() || owner.is_string())) {

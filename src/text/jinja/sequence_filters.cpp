@@ -37,7 +37,7 @@ void sort_by(Interpreter& run, List& items, const List& keys, bool reverse) {
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     run.spend(1);
     if (keys[a].is_undefined()) run.fail(keys[a].undefined_message());
-    return reverse ? less(keys[b], keys[a]) : less(keys[a], keys[b]);
+    return reverse ? run.less(keys[b], keys[a]) : run.less(keys[a], keys[b]);
   });
   List sorted;
   for (size_t i : order) sorted.push_back(items[i]);
@@ -94,7 +94,7 @@ Value extreme(Interpreter& run, const Value& input, const Arguments& args, bool 
   List keys = keys_of(run, items, args.get(1, "attribute"), args.get(0, "case_sensitive").truth());
   size_t best = 0;
   for (size_t i = 1; i < items.size(); i++)
-    if (largest ? less(keys[best], keys[i]) : less(keys[i], keys[best])) best = i;
+    if (largest ? run.less(keys[best], keys[i]) : run.less(keys[i], keys[best])) best = i;
   return items[best];
 }
 
@@ -127,7 +127,7 @@ Value groupby(Interpreter& run, const Value& input, const Arguments& args) {
   for (size_t begin = 0; begin < values.size();) {
     size_t end = begin;
     List members;
-    while (end < values.size() && equal(sorted_keys[begin], sorted_keys[end]))
+    while (end < values.size() && run.equal(sorted_keys[begin], sorted_keys[end]))
       members.push_back(values[end++].items()[1]);
     out.push_back(Value::tuple({values[begin].items()[0], run.list(std::move(members))}));
     begin = end;

@@ -86,9 +86,9 @@ const Test* find_test(std::string_view name) {
         },
         ""}},
       {"sameas",
-       {[](Interpreter&, const Value& v, const Arguments& a) {
+       {[](Interpreter& r, const Value& v, const Arguments& a) {
           Value other = a.get(0, "other");
-          return v.kind() == other.kind() && equal(v, other);
+          return v.kind() == other.kind() && r.equal(v, other);
         },
         "other"}},
       {"odd", {[](Interpreter& r, const Value& v, const Arguments&) { return remainder(r, v, 2) == 1; }, ""}},

@@ -16,6 +16,7 @@ namespace rose::text::jinja {
 namespace {
 
 constexpr int kMaxDepth = 200;
+constexpr size_t kMaxKey = 1 << 20;  // bytes of a tuple as a key
 
 uint16_t nested(int deepest) {
   if (deepest + 1 > kMaxDepth)
@@ -49,6 +50,7 @@ std::string hash_text(const Value& key) {
       for (const auto& item : key.items()) {
         std::string part = hash_text(item);
         text += fmt::format("{}:{}", part.size(), part);
+        if (text.size() > kMaxKey) throw TextError("chat template: the key of a dictionary is too large");
       }
       return text;
     }
@@ -186,23 +188,32 @@ const Value* Dict::find(std::string_view key) const {
   return found == index_.end() ? nullptr : &entries_[found->second].second;
 }
 
-bool equal(const Value& a, const Value& b) {
+void Effort::spend(size_t count) {
+  if (count > left) throw TextError("chat template: comparing these values takes too many steps");
+  left -= count;
+}
+
+bool equal(const Value& a, const Value& b, Effort& effort) {
   using Kind = Value::Kind;
+  effort.spend(1);
   if (a.is_integral() && b.is_integral()) return a.as_integer() == b.as_integer();
   if (a.is_number() && b.is_number()) return a.as_real() == b.as_real();
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
     case Kind::kString:
+      if (a.as_string().size() != b.as_string().size()) return false;
+      effort.spend(a.as_string().size() / 64);
       return a.as_string() == b.as_string();
     case Kind::kList:
     case Kind::kTuple:
       return a.items().size() == b.items().size() &&
-             std::equal(a.items().begin(), a.items().end(), b.items().begin(), equal);
+             std::equal(a.items().begin(), a.items().end(), b.items().begin(),
+                        [&](const Value& x, const Value& y) { return equal(x, y, effort); });
     case Kind::kDict: {
       if (a.as_dict().size() != b.as_dict().size()) return false;
       for (const auto& [key, value] : a.as_dict().entries()) {
         const Value* other = b.as_dict().find(key);
-        if (!other || !equal(value, *other)) return false;
+        if (!other || !equal(value, *other, effort)) return false;
       }
       return true;
     }
@@ -213,13 +224,17 @@ bool equal(const Value& a, const Value& b) {
   }
 }
 
-bool less(const Value& a, const Value& b) {
+bool less(const Value& a, const Value& b, Effort& effort) {
+  effort.spend(1);
   if (a.is_integral() && b.is_integral()) return a.as_integer() < b.as_integer();
   if (a.is_number() && b.is_number()) return a.as_real() < b.as_real();
-  if (a.is_string() && b.is_string()) return a.as_string() < b.as_string();  // UTF-8 sorts by code point
+  if (a.is_string() && b.is_string()) {
+    effort.spend(std::min(a.as_string().size(), b.as_string().size()) / 64);
+    return a.as_string() < b.as_string();  // UTF-8 sorts by code point
+  }
   if (a.is_sequence() && a.kind() == b.kind()) {
     for (size_t i = 0; i < a.items().size() && i < b.items().size(); i++)
-      if (!equal(a.items()[i], b.items()[i])) return less(a.items()[i], b.items()[i]);
+      if (!equal(a.items()[i], b.items()[i], effort)) return less(a.items()[i], b.items()[i], effort);
     return a.items().size() < b.items().size();
   }
   throw TextError(fmt::format("chat template: '<' not supported between instances of '{}' and '{}'",

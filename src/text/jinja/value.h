@@ -116,10 +116,15 @@ class Dict {
   std::unordered_map<std::string, size_t> index_;
 };
 
+/// What comparing may still cost, and has to: values that share their parts are small but endless to walk.
+struct Effort {
+  size_t left;
+  void spend(size_t count);  ///< throws TextError when there is not so much left
+};
 /// Python's ==; values of different kinds are unequal, except that numbers compare by value.
-bool equal(const Value& a, const Value& b);
+bool equal(const Value& a, const Value& b, Effort& effort);
 /// Python's < for numbers, strings and sequences. Throws TextError for what Python does not order.
-bool less(const Value& a, const Value& b);
+bool less(const Value& a, const Value& b, Effort& effort);
 /// Python's str(value) and repr(value). `limit` is the most bytes that the text may have.
 std::string to_text(const Value& value, size_t limit);
 std::string to_repr(const Value& value, size_t limit);

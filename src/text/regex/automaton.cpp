@@ -9,6 +9,8 @@ namespace {
 
 constexpr size_t kMaxStates = 4096;
 constexpr size_t kMaxTable = 1 << 21;
+constexpr size_t kMaxWork =
+    50'000'000;  // places looked at while the tables are made; real patterns need below 1 %
 
 /// Program places in order of preference, and the class before them (only if the program looks behind).
 struct State {
@@ -24,9 +26,12 @@ class Closure {
  public:
   Closure(const Program& program, const Alphabet& alphabet) : program_(program), alphabet_(alphabet) {}
 
+  size_t work() const { return work_; }
+
   /// Returns the kSet places in order; `accepted` tells that a match ends here, which drops all that follow.
   std::vector<uint32_t> run(const State& state, uint32_t after, bool& accepted) {
     seen_.assign(program_.code.size(), false);
+    work_ += program_.code.size() / 16 + state.places.size();
     out_.clear();
     accepted = false;
     for (uint32_t place : state.places)
@@ -41,6 +46,7 @@ class Closure {
     while (!stack.empty()) {
       uint32_t place = stack.back();
       stack.pop_back();
+      work_++;
       if (seen_[place]) continue;
       seen_[place] = true;
       const Instruction& code = program_.code[place];
@@ -75,6 +81,7 @@ class Closure {
   const Alphabet& alphabet_;
   std::vector<bool> seen_;
   std::vector<uint32_t> out_;
+  size_t work_ = 0;
 };
 
 }  // namespace
@@ -104,7 +111,8 @@ bool Automaton::fill(const Program& program) {
 
   Closure closure(program, alphabet_);
   for (uint32_t current = 0; current < states.size(); current++) {
-    if (states.size() > kMaxStates || states.size() * columns_ > kMaxTable) return false;
+    if (states.size() > kMaxStates || states.size() * columns_ > kMaxTable || closure.work() > kMaxWork)
+      return false;
     for (uint32_t after = 0; after < columns_; after++) {
       bool accepted = false;
       State following{{}, looks_behind_ ? after : edge};

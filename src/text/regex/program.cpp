@@ -38,6 +38,9 @@ class Compiler {
   }
 
   void emit(const Node& node) {
+    // Repeated groups of nothing add no instruction, but each round of theirs takes time.
+    if (++emitted_ > 4 * kMaxInstructions)
+      throw TextError("regular expression: too large once its repetitions are written out");
     switch (node.kind) {
       case Node::Kind::kEmpty:
         break;
@@ -111,6 +114,7 @@ class Compiler {
   }
 
   Program program_;
+  size_t emitted_ = 0;
 };
 
 }  // namespace

@@ -12,7 +12,7 @@ Regex::Regex(std::string_view pattern)
 // Patterns of real tokenizers read each code point two or three times. A pattern that reads far ahead and
 // then gives up everywhere would be quadratic; the limit turns that into an error instead of a hang.
 Regex::Matches::Matches(const Regex& regex, std::string_view text)
-    : regex_(regex), text_(text), step_limit_(5'000'000 + 2000 * text.size()) {
+    : regex_(regex), text_(text), step_limit_(5'000'000 + 200 * text.size()) {
   if (!regex.automaton_) backtracker_ = std::make_unique<Backtracker>(regex.program_, text);
 }
 

@@ -1,6 +1,7 @@
 #include "text/tokenizer/decoder.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "text/tokenizer/byte_level.h"
 #include "text/unicode/utf8.h"
@@ -10,11 +11,24 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 
+size_t bytes_of(const Tokens& tokens) {
+  size_t bytes = 0;
+  for (const auto& token : tokens) bytes += token.size();
+  return bytes;
+}
+
+// A decoder that is a plain function of the tokens, or of the tokens and their limit.
 template <typename Function>
 class FunctionDecoder : public Decoder {
  public:
   explicit FunctionDecoder(Function function) : function_(std::move(function)) {}
-  void apply(Tokens& tokens) const override { function_(tokens); }
+  void run(Tokens& tokens, size_t limit) const override {
+    if constexpr (std::is_invocable_v<const Function&, Tokens&, size_t>)
+      function_(tokens, limit);
+    else
+      function_(tokens);
+    check_growth(bytes_of(tokens), limit);
+  }
 
  private:
   Function function_;
@@ -26,9 +40,15 @@ DecoderPtr make(Function function) {
 }
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  if (from.empty()) return;
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
-    text.replace(at, from.size(), to);
+  size_t at = from.empty() ? std::string::npos : text.find(from);
+  if (at == std::string::npos) return;
+  std::string out;
+  size_t copied = 0;
+  for (; at != std::string::npos; at = text.find(from, copied)) {
+    out.append(text, copied, at - copied).append(to);
+    copied = at + from.size();
+  }
+  text = out.append(text, copied);
 }
 
 // "<0xE2>" -> 0xE2; -1 for everything else.
@@ -82,6 +102,11 @@ void strip(Tokens& tokens, const std::string& content, size_t start, size_t stop
 
 }  // namespace
 
+void Decoder::apply(std::vector<std::string>& tokens) const {
+  // A token may be empty and still become a space.
+  run(tokens, growth_limit(bytes_of(tokens) + tokens.size()));
+}
+
 std::string clean_up_spaces(std::string text) {
   const std::pair<std::string_view, std::string_view> rules[] = {
       {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
@@ -115,8 +140,12 @@ DecoderPtr make_strip_decoder(char32_t content, size_t start, size_t stop) {
 
 DecoderPtr make_replace_decoder(Pattern pattern, std::string content) {
   std::shared_ptr<const Normalizer> replace = make_replace(std::move(pattern), std::move(content));
-  return make([replace](Tokens& tokens) {
-    for (auto& token : tokens) replace->apply(token);
+  return make([replace](Tokens& tokens, size_t limit) {
+    size_t before = 0;
+    for (auto& token : tokens) {
+      replace->run(token, limit - before);
+      before += token.size();
+    }
   });
 }
 
@@ -159,8 +188,8 @@ DecoderPtr make_ctc_decoder(std::string pad, std::string delimiter, bool cleanup
 
 DecoderPtr make_decoder_sequence(std::vector<DecoderPtr> parts) {
   auto shared = std::make_shared<std::vector<DecoderPtr>>(std::move(parts));
-  return make([shared](Tokens& tokens) {
-    for (const auto& part : *shared) part->apply(tokens);
+  return make([shared](Tokens& tokens, size_t limit) {
+    for (const auto& part : *shared) part->run(tokens, limit);
   });
 }
 

@@ -13,7 +13,10 @@ namespace rose::text {
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  virtual void apply(std::vector<std::string>& tokens) const = 0;
+  /// Throws TextError when the text grows beyond growth_limit.
+  void apply(std::vector<std::string>& tokens) const;
+  /// The same within the limit (bytes of all tokens) of the sequence that this is a part of.
+  virtual void run(std::vector<std::string>& tokens, size_t limit) const = 0;
 };
 
 using DecoderPtr = std::unique_ptr<const Decoder>;

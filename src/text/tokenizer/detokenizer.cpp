@@ -33,9 +33,8 @@ std::string Detokenizer::push(TokenId id) {
   std::string before = tokenizer_.decode(all.first(shown_), skip_special_tokens_);
   std::string after = tokenizer_.decode(all, skip_special_tokens_);
   constexpr size_t kLongestWait = 16;  // tokens; a stream of invalid bytes must not wait for ever
-  bool waits =
-      after.ends_with(unicode::encode(unicode::kReplacement)) && window_.size() - shown_ < kLongestWait;
-  if (waits || after.size() < before.size()) return {};
+  bool incomplete = after.ends_with(unicode::encode(unicode::kReplacement)) || after.size() < before.size();
+  if (incomplete && window_.size() - shown_ < kLongestWait) return {};
   // A byte that spoils its whole run changes what has been shown; then only the new tokens count.
   std::string out = after.starts_with(before) ? after.substr(before.size())
                                               : tokenizer_.decode(all.subspan(shown_), skip_special_tokens_);

@@ -1,5 +1,8 @@
 #include "text/tokenizer/normalizer.h"
 
+#include <type_traits>
+
+#include "text/error.h"
 #include "text/tokenizer/byte_level.h"
 #include "text/unicode/properties.h"
 #include "text/unicode/utf8.h"
@@ -9,12 +12,18 @@ namespace {
 
 using unicode::append;
 
-// A normaliser that is a plain function of the text.
+// A normaliser that is a plain function of the text, or of the text and its limit.
 template <typename Function>
 class FunctionNormalizer : public Normalizer {
  public:
   explicit FunctionNormalizer(Function function) : function_(std::move(function)) {}
-  void apply(std::string& text) const override { function_(text); }
+  void run(std::string& text, size_t limit) const override {
+    if constexpr (std::is_invocable_v<const Function&, std::string&, size_t>)
+      function_(text, limit);
+    else
+      function_(text);
+    check_growth(text.size(), limit);
+  }
 
  private:
   Function function_;
@@ -97,6 +106,11 @@ void nmt(std::string& out, char32_t c) {
 
 }  // namespace
 
+void check_growth(size_t bytes, size_t limit) {
+  if (bytes > limit)
+    throw TextError("tokenizer: its steps make a text grow without end; the file is broken or hostile");
+}
+
 Pattern Pattern::literal(std::string text) {
   Pattern pattern;
   if (text.empty()) return regex("");
@@ -141,12 +155,13 @@ NormalizerPtr make_byte_level_normalizer() {
 }
 
 NormalizerPtr make_replace(Pattern pattern, std::string content) {
-  return make([pattern = std::move(pattern), content = std::move(content)](std::string& text) {
+  return make([pattern = std::move(pattern), content = std::move(content)](std::string& text, size_t limit) {
     std::string out;
     size_t copied = 0;
     pattern.each_match(text, 0, text.size(), [&](size_t begin, size_t end) {
       out.append(text, copied, begin - copied).append(content);
       copied = end;
+      check_growth(out.size(), limit);
     });
     if (copied == 0 && out.empty()) return;
     out.append(text, copied);
@@ -162,8 +177,8 @@ NormalizerPtr make_prepend(std::string prefix) {
 
 NormalizerPtr make_normalizer_sequence(std::vector<NormalizerPtr> parts) {
   auto shared = std::make_shared<std::vector<NormalizerPtr>>(std::move(parts));
-  return make([shared](std::string& text) {
-    for (const auto& part : *shared) part->apply(text);
+  return make([shared](std::string& text, size_t limit) {
+    for (const auto& part : *shared) part->run(text, limit);
   });
 }
 

@@ -10,12 +10,21 @@
 
 namespace rose::text {
 
+/// The most bytes that all steps of a tokenizer together may make of so many. Real ones stay below twelve
+/// times (NFKD of U+FDFA); a hostile file could double a text with every step.
+inline size_t growth_limit(size_t bytes) { return 64 * bytes + (size_t{1} << 20); }
+/// Throws TextError when `bytes` are more than `limit`.
+void check_growth(size_t bytes, size_t limit);
+
 /// Immutable; used by any number of threads at once.
 class Normalizer {
  public:
   virtual ~Normalizer() = default;
-  /// Changes the text (valid UTF-8 before and after) in place.
-  virtual void apply(std::string& text) const = 0;
+  /// Changes the text (valid UTF-8 before and after) in place. Throws TextError when it grows beyond
+  /// growth_limit.
+  void apply(std::string& text) const { run(text, growth_limit(text.size())); }
+  /// The same within the limit of the sequence that this is a part of.
+  virtual void run(std::string& text, size_t limit) const = 0;
 };
 
 using NormalizerPtr = std::unique_ptr<const Normalizer>;

@@ -133,6 +133,7 @@ void rewrite_pieces(Pieces& pieces, Write write) {
     write(out, std::string_view(pieces.text).substr(piece.begin, piece.end - piece.begin), piece);
     piece.begin = begin;
     piece.end = out.size();
+    check_growth(out.size(), pieces.limit);
   }
   pieces.text = std::move(out);
 }

@@ -18,12 +18,14 @@ struct Pieces {
   };
   std::string text;
   std::vector<Piece> pieces;
+  size_t limit = growth_limit(text.size());  ///< most bytes of `text`; see there
 };
 
 /// Immutable; used by any number of threads at once.
 class PreTokenizer {
  public:
   virtual ~PreTokenizer() = default;
+  /// Throws TextError when the text grows beyond its limit, or a pattern takes too long.
   virtual void apply(Pieces& pieces) const = 0;
 };
 

@@ -26,7 +26,7 @@ class Precompiled : public Normalizer {
       throw TextError("precompiled_charsmap: replacements are not valid UTF-8");
   }
 
-  void apply(std::string& text) const override {
+  void run(std::string& text, size_t limit) const override {
     std::string out;
     out.reserve(text.size());
     for (size_t at = 0; at < text.size();) {
@@ -44,6 +44,7 @@ class Precompiled : public Normalizer {
         }
       }
       at = end;
+      check_growth(out.size(), limit);
     }
     text = std::move(out);
   }

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "text/error.h"
 #include "text/tokenizer/word_cache.h"
 #include "text/unicode/utf8.h"
@@ -13,8 +11,19 @@ namespace {
 
 struct State : Scratch {
   WordCache cache;
-  std::string buffer;
 };
+
+// The tokens that begin with `prefix`, without it.
+Trie trie_of(const Vocabulary& vocabulary, std::string_view prefix) {
+  std::vector<Trie::Entry> entries;
+  entries.reserve(vocabulary.size());
+  for (TokenId id = 0; id < vocabulary.id_limit(); id++) {
+    std::string_view token = vocabulary.token(id);
+    if (token.size() > prefix.size() && token.starts_with(prefix) && vocabulary.find(token) == id)
+      entries.push_back({token.substr(prefix.size()), id});
+  }
+  return Trie(std::move(entries));
+}
 
 [[noreturn]] void fail_unknown(const std::string& token) {
   throw TextError(fmt::format("tokenizer model: unk_token \"{}\" is not in the vocabulary", token));
@@ -22,16 +31,14 @@ struct State : Scratch {
 
 }  // namespace
 
-WordPiece::WordPiece(Vocabulary vocabulary, std::string unknown_token, std::string subword_prefix,
+WordPiece::WordPiece(Vocabulary vocabulary, std::string unknown_token, const std::string& subword_prefix,
                      size_t max_characters)
     : Model(std::move(vocabulary)),
       unknown_token_(std::move(unknown_token)),
-      prefix_(std::move(subword_prefix)),
       max_characters_(max_characters),
-      unknown_(vocabulary_.find(unknown_token_)) {
-  for (TokenId id = 0; id < vocabulary_.id_limit(); id++)
-    longest_ = std::max(longest_, vocabulary_.token(id).size());
-}
+      first_(trie_of(vocabulary_, "")),
+      rest_(trie_of(vocabulary_, subword_prefix)),
+      unknown_(vocabulary_.find(unknown_token_)) {}
 
 std::unique_ptr<Scratch> WordPiece::make_scratch() const { return std::make_unique<State>(); }
 
@@ -41,7 +48,7 @@ void WordPiece::encode(std::string_view piece, Scratch& scratch, std::vector<Tok
   bool cached = piece.size() <= WordCache::kMaxWord;
   if (cached && state.cache.find(piece, hash, ids)) return;
   size_t from = ids.size();
-  if (unicode::count(piece) > max_characters_ || !split(piece, state.buffer, ids)) {
+  if (unicode::count(piece) > max_characters_ || !split(piece, ids)) {
     ids.resize(from);
     if (unknown_ == kNoToken) fail_unknown(unknown_token_);
     ids.push_back(unknown_);
@@ -49,24 +56,12 @@ void WordPiece::encode(std::string_view piece, Scratch& scratch, std::vector<Tok
   if (cached) state.cache.remember(piece, hash, ids.data() + from, ids.size() - from);
 }
 
-bool WordPiece::split(std::string_view piece, std::string& buffer, std::vector<TokenId>& ids) const {
+bool WordPiece::split(std::string_view piece, std::vector<TokenId>& ids) const {
   for (size_t begin = 0; begin < piece.size();) {
-    buffer = begin > 0 ? prefix_ : std::string();
-    size_t decoration = buffer.size();
-    if (decoration >= longest_) return false;
-    buffer += piece.substr(begin, longest_ - decoration + 4);
-    // Cut to whole characters, then shorten until the rest is a token.
-    size_t end = std::min(piece.size(), begin + longest_ - decoration);
-    while (end < piece.size() && end > begin && unicode::is_continuation(piece[end])) end--;
-    TokenId found = kNoToken;
-    while (end > begin) {
-      found = vocabulary_.find(std::string_view(buffer).substr(0, decoration + end - begin));
-      if (found != kNoToken) break;
-      end = unicode::previous(piece, end);
-    }
-    if (found == kNoToken) return false;
-    ids.push_back(found);
-    begin = end;
+    auto found = (begin == 0 ? first_ : rest_).longest(piece, begin);
+    if (found.length == 0) return false;
+    ids.push_back(found.value);
+    begin += found.length;
   }
   return true;
 }

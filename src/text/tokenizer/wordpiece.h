@@ -5,22 +5,22 @@
 #include <string>
 
 #include "text/tokenizer/model.h"
+#include "text/tokenizer/trie.h"
 
 namespace rose::text {
 
 class WordPiece : public Model {
  public:
-  WordPiece(Vocabulary vocabulary, std::string unknown_token, std::string subword_prefix,
+  WordPiece(Vocabulary vocabulary, std::string unknown_token, const std::string& subword_prefix,
             size_t max_characters);
   std::unique_ptr<Scratch> make_scratch() const override;
   void encode(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const override;
 
  private:
-  bool split(std::string_view piece, std::string& buffer, std::vector<TokenId>& ids) const;
+  bool split(std::string_view piece, std::vector<TokenId>& ids) const;
   std::string unknown_token_;
-  std::string prefix_;
   size_t max_characters_;
-  size_t longest_ = 0;  ///< bytes of the longest token
+  Trie first_, rest_;  ///< tokens that begin a word; those that go on, without their prefix
   TokenId unknown_;
 };
 
