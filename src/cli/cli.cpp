@@ -122,7 +122,13 @@ int run(int argc, const char* const* argv, const std::string& version) {
     std::string what = unknown ? fmt::format("there is no command '{}'", rest.front()) : error.what();
     return complain(what + "\nTry `rose --help`, or --help after the subcommand.", kBadUsage);
   }
-  return perform(action);
+  // A closed pipe and a full or limited disk are errors of writing, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  int code = perform(action);
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout)) && code == kDone)
+    return complain("standard output cannot be written (a closed pipe, or a full disk)", kFailed);
+  return code;
 }
 
 }  // namespace rose::cli

@@ -50,7 +50,8 @@ struct LanguageModel {
 // Writes to standard output at once. False when nobody reads any more.
 bool write_out(std::string_view text);
 
-// While one lives, Ctrl-C sets a flag instead of ending the program (a second one ends it).
+// While one lives, Ctrl-C ends the program with a message until a LanguageModel is loaded, and then sets a
+// flag (a second one ends the program).
 class Interruption {
  public:
   Interruption();

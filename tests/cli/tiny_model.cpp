@@ -57,7 +57,7 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-TinyModel::TinyModel(Format format) {
+TinyModel::TinyModel(Format format, int layers) {
   const uint64_t block = weights::info(format).block_elements;
   const uint64_t heads = 4, kv_heads = 2, width = std::max<uint64_t>(block, 32), inner = 2 * width,
                  vocab = letters().size();
@@ -66,7 +66,7 @@ TinyModel::TinyModel(Format format) {
   types[0] = 2, types[1] = 3;
   keys = {{"general.architecture", std::string("llama")},
           {"general.name", std::string("tiny")},
-          {"llama.block_count", 1u},
+          {"llama.block_count", static_cast<uint32_t>(layers)},
           {"llama.embedding_length", small(width)},
           {"llama.feed_forward_length", small(inner)},
           {"llama.attention.head_count", small(heads)},
@@ -87,22 +87,24 @@ TinyModel::TinyModel(Format format) {
     const Format used = shape.size() == 2 ? format : Format::kF32;
     tensors.push_back({name, std::move(shape), used, random_values(count, scale, center, used)});
   };
-  const std::string layer = "model.layers.0.";
   const uint64_t kv_width = width / heads * kv_heads;
   add("model.embed_tokens.weight", {vocab, width}, 1, 0), add("model.norm.weight", {width}, 0.2F, 1);
   add("lm_head.weight", {vocab, width}, 0.6F, 0);
-  add(layer + "input_layernorm.weight", {width}, 0.2F, 1);
-  add(layer + "post_attention_layernorm.weight", {width}, 0.2F, 1);
-  add(layer + "self_attn.q_proj.weight", {width, width}, 0.5F, 0);
-  add(layer + "self_attn.k_proj.weight", {kv_width, width}, 0.5F, 0);
-  add(layer + "self_attn.v_proj.weight", {kv_width, width}, 0.5F, 0);
-  add(layer + "self_attn.o_proj.weight", {width, width}, 0.5F, 0);
-  add(layer + "mlp.gate_proj.weight", {inner, width}, 0.3F, 0);
-  add(layer + "mlp.up_proj.weight", {inner, width}, 0.3F, 0);
-  add(layer + "mlp.down_proj.weight", {width, inner}, 0.3F, 0);
+  for (int i = 0; i < layers; ++i) {
+    const std::string layer = "model.layers." + std::to_string(i) + ".";
+    add(layer + "input_layernorm.weight", {width}, 0.2F, 1);
+    add(layer + "post_attention_layernorm.weight", {width}, 0.2F, 1);
+    add(layer + "self_attn.q_proj.weight", {width, width}, 0.5F, 0);
+    add(layer + "self_attn.k_proj.weight", {kv_width, width}, 0.5F, 0);
+    add(layer + "self_attn.v_proj.weight", {kv_width, width}, 0.5F, 0);
+    add(layer + "self_attn.o_proj.weight", {width, width}, 0.5F, 0);
+    add(layer + "mlp.gate_proj.weight", {inner, width}, 0.3F, 0);
+    add(layer + "mlp.up_proj.weight", {inner, width}, 0.3F, 0);
+    add(layer + "mlp.down_proj.weight", {width, inner}, 0.3F, 0);
+  }
 
   config = {{"model_type", "llama"},
-            {"num_hidden_layers", 1},
+            {"num_hidden_layers", layers},
             {"hidden_size", width},
             {"intermediate_size", inner},
             {"num_attention_heads", heads},

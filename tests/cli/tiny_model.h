@@ -39,9 +39,9 @@ struct TinyTensor {
 using MetaInput = std::variant<bool, uint32_t, int32_t, uint64_t, float, std::string,
                                std::vector<std::string>, std::vector<float>, std::vector<int32_t>>;
 
-// Llama of one layer over the letters a to z. Matrices are in `format`, whose blocks decide the width.
+// Llama over the letters a to z. Matrices are in `format`, whose blocks decide the width.
 struct TinyModel {
-  explicit TinyModel(weights::Format format = weights::Format::kF32);
+  explicit TinyModel(weights::Format format = weights::Format::kF32, int layers = 1);
 
   std::vector<std::pair<std::string, MetaInput>> keys;  // of the GGUF file
   std::vector<TinyTensor> tensors;

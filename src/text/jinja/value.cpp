@@ -37,6 +37,8 @@ std::string hash_text(const Value& key) {
       return "s" + key.as_string();
     case Value::Kind::kNone:
       return "none";
+    case Value::Kind::kUndefined:
+      return "undefined";  // jinja2's are all equal
     case Value::Kind::kBool:
     case Value::Kind::kInt:
       return fmt::format("n{}", key.as_integer());
