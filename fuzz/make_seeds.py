@@ -162,7 +162,7 @@ def main():
             (folder / f"seed-{i:03}").write_bytes(seed)
 
     cases = json.loads((ROOT / "tests" / "text" / "template_cases.json").read_text())
-    templates = [p.read_bytes() for p in sorted((ROOT / "tests" / "text" / "templates").glob("*.jinja"))]
+    templates = [p.read_bytes() for p in sorted((ROOT / "tests" / "text" / "families").glob("*.jinja"))]
     write("text_template", [c.encode() for c in cases] + templates)
     write("text_tokenizer_json", [json.dumps(t, ensure_ascii=False).encode() for t in tokenizers()])
     write("text_regex", [f"{regex}\n{TEXT}".encode() for regex in REGEXES])

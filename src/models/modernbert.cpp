@@ -93,7 +93,8 @@ double rope_base(const Checkpoint& checkpoint, const EncoderFields& fields, cons
   if (found == checkpoint.config().end() || !found->is_object()) return base;
   auto of_kind = found->find(kind);
   if (of_kind == found->end() || !of_kind->is_object()) return base;
-  if (std::string type = of_kind->value("rope_type", "default"); type != "default")
+  if (std::string type = text_of(*of_kind, *checkpoint.files().config, "rope_type", "default");
+      type != "default")
     fields.fail("rope_parameters", fmt::format("{}: the scaling '{}' is not supported", kind, type));
   auto theta = of_kind->find("rope_theta");
   if (theta == of_kind->end()) return base;

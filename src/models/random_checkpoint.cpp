@@ -45,8 +45,9 @@ int64_t count(const Checkpoint& c, const char* key, int64_t most) {
 std::vector<RandomTensor> decoder_tensors(const Checkpoint& c) {
   const std::string& type = c.architecture();
   const bool gemma = type == "gemma3_text",
-             qkv_bias = type == "qwen2" || c.config().value("attention_bias", false);
-  const bool all_bias = type != "qwen2" && qkv_bias, mlp_bias = c.config().value("mlp_bias", false);
+             qkv_bias = type == "qwen2" || flag_of(c.config(), *c.files().config, "attention_bias", false);
+  const bool all_bias = type != "qwen2" && qkv_bias,
+             mlp_bias = flag_of(c.config(), *c.files().config, "mlp_bias", false);
   const int64_t hidden = count(c, "hidden_size", 65536), inner = count(c, "intermediate_size", 1 << 20),
                 layers = count(c, "num_hidden_layers", 10000), heads = count(c, "num_attention_heads", 4096),
                 vocab = count(c, "vocab_size", 1 << 24);
@@ -74,7 +75,8 @@ std::vector<RandomTensor> decoder_tensors(const Checkpoint& c) {
     t.matrix(mlp + "down_proj", hidden, inner, mlp_bias);
   }
   t.norm("model.norm", hidden, one);
-  if (!c.config().value("tie_word_embeddings", gemma)) t.matrix("lm_head", vocab, hidden, false);
+  if (!flag_of(c.config(), *c.files().config, "tie_word_embeddings", gemma))
+    t.matrix("lm_head", vocab, hidden, false);
   return t.take();
 }
 

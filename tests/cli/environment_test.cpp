@@ -1,5 +1,5 @@
-// The command in a bad environment: Ctrl-C, closed pipes, full disks, folders that cannot be written, odd prompts and
-// odd numbers. And the good one: every format of weights generates.
+// The command in a bad environment: Ctrl-C, closed pipes, full disks, folders that cannot be written, odd
+// prompts and odd numbers. And the good one: every format of weights generates.
 #include <sys/stat.h>
 
 #include "refusal.h"
@@ -14,8 +14,9 @@ using weights::Format;
 
 // A command line of bash; $ROSE is the program.
 ProcessResult bash(const std::string& script) {
-  return run_process({"/usr/bin/timeout", "-s", "KILL", "120", "/usr/bin/env", "ROSE=" ROSE_BINARY_DIR "/bin/rose",
-                      "ROSE_CACHE=" ROSE_BINARY_DIR "/test-cache", "/bin/bash", "-c", script});
+  return run_process({"/usr/bin/timeout", "-s", "KILL", "120", "/usr/bin/env",
+                      "ROSE=" ROSE_BINARY_DIR "/bin/rose", "ROSE_CACHE=" ROSE_BINARY_DIR "/test-cache",
+                      "/bin/bash", "-c", script});
 }
 
 // A model that takes seconds for what is asked of it: only a good ending of the command ends it early.
@@ -33,10 +34,12 @@ class Environment : public ::testing::Test {
   static std::string at(const std::string& name) { return *folder_ / name; }
   static std::string slow_command() {
     return "$ROSE generate " + at("slow.gguf") +
-           " --prompt ab --context 100000 --max-tokens 90000 --ignore-eos --temperature 1 --seed 1 --threads 1";
+           " --prompt ab --context 100000 --max-tokens 90000 --ignore-eos --temperature 1 --seed 1 --threads "
+           "1";
   }
   static std::string tiny_command() {
-    return "$ROSE generate " + at("tiny.gguf") + " --prompt ab --max-tokens 5 --ignore-eos --temperature 0 --threads 1";
+    return "$ROSE generate " + at("tiny.gguf") +
+           " --prompt ab --max-tokens 5 --ignore-eos --temperature 0 --threads 1";
   }
   static std::unique_ptr<TemporaryFolder> folder_;
 };
@@ -44,14 +47,15 @@ std::unique_ptr<TemporaryFolder> Environment::folder_;
 
 TEST_F(Environment, InterruptedWhileItGenerates) {
   auto result = bash("exec timeout --preserve-status -s INT 3 " + slow_command());
-  EXPECT_TRUE(result.status == 1 || result.status == 130) << result.status << " " << result.output.substr(0, 500);
+  EXPECT_TRUE(result.status == 1 || result.status == 130)
+      << result.status << " " << result.output.substr(0, 500);
   EXPECT_THAT(result.output, testing::EndsWith("rose: error: interrupted\n"));
 }
 
 TEST_F(Environment, InterruptedBeforeTheModelIsThere) {
   ASSERT_EQ(mkfifo(at("prompt").c_str(), 0600), 0);  // nobody will write to it
-  auto result = bash("exec timeout --preserve-status -s INT 1 $ROSE generate " + at("tiny.gguf") + " --prompt-file " +
-                     at("prompt"));
+  auto result = bash("exec timeout --preserve-status -s INT 1 $ROSE generate " + at("tiny.gguf") +
+                     " --prompt-file " + at("prompt"));
   EXPECT_EQ(result.status, 130);
   EXPECT_EQ(result.output, "rose: error: interrupted\n");
 }
@@ -138,7 +142,8 @@ TEST_F(Environment, PromptsAndNumbers) {
   for (const auto& c : cases) {
     auto result = bash(c.arguments);
     EXPECT_TRUE(result.status == 1 || result.status == 2) << c.arguments << ": " << result.status;
-    EXPECT_THAT(result.output, AllOf(testing::StartsWith("rose: error: "), HasSubstr(c.words))) << c.arguments;
+    EXPECT_THAT(result.output, AllOf(testing::StartsWith("rose: error: "), HasSubstr(c.words)))
+        << c.arguments;
     EXPECT_LE(std::ranges::count(result.output, '\n'), 2) << c.arguments << ": " << result.output;
   }
 }
@@ -155,22 +160,25 @@ TEST_F(Environment, TextsThatAreNoUtf8) {
 }
 
 TEST_F(Environment, EveryFormatOfWeightsGenerates) {
-  for (Format format : {Format::kF32, Format::kF16, Format::kBF16, Format::kQ4_0, Format::kQ4_1, Format::kQ5_0,
-                        Format::kQ5_1, Format::kQ8_0, Format::kQ2_K, Format::kQ3_K, Format::kQ4_K, Format::kQ5_K,
-                        Format::kQ6_K, Format::kIQ4_NL, Format::kIQ4_XS, Format::kMXFP4}) {
+  for (Format format :
+       {Format::kF32, Format::kF16, Format::kBF16, Format::kQ4_0, Format::kQ4_1, Format::kQ5_0, Format::kQ5_1,
+        Format::kQ8_0, Format::kQ2_K, Format::kQ3_K, Format::kQ4_K, Format::kQ5_K, Format::kQ6_K,
+        Format::kIQ4_NL, Format::kIQ4_XS, Format::kMXFP4}) {
     const std::string name(weights::name(format));
     auto file = TinyModel(format).write_gguf(at(name + ".gguf"));
     std::string exact;
     for (const char* dtype : {"f32", "auto"}) {
-      auto result = bash("$ROSE generate " + file.string() + " --prompt ab --max-tokens 3 --ignore-eos --temperature 0 " +
-                         "--threads 1 --dtype " + dtype);
+      auto result =
+          bash("$ROSE generate " + file.string() +
+               " --prompt ab --max-tokens 3 --ignore-eos --temperature 0 " + "--threads 1 --dtype " + dtype);
       EXPECT_EQ(result.status, 0) << name << " " << dtype << ": " << result.output;
       EXPECT_GE(result.output.size(), 2u) << name << " " << dtype;
       if (exact.empty()) exact = result.output;
     }
     // The first token is decided by sums of all blocks; near ties are too rare in these weights to meet.
-    auto again = bash("$ROSE generate " + file.string() + " --prompt ab --max-tokens 3 --ignore-eos --temperature 0 " +
-                      "--threads 2 --dtype f32");
+    auto again =
+        bash("$ROSE generate " + file.string() + " --prompt ab --max-tokens 3 --ignore-eos --temperature 0 " +
+             "--threads 2 --dtype f32");
     EXPECT_EQ(again.output, exact) << name;
   }
 }
@@ -181,7 +189,8 @@ TEST_F(Environment, FormatsThatAreNotSupportedAreNamed) {
     for (auto& t : model.tensors)
       if (t.name.ends_with("q_proj.weight")) t.format = format, t.bytes.assign(32 * 32, std::byte{0x30});
     auto place = model.write_folder(at(name));
-    auto result = bash("$ROSE generate " + place.string() + " --prompt ab --max-tokens 3 --ignore-eos --threads 1");
+    auto result =
+        bash("$ROSE generate " + place.string() + " --prompt ab --max-tokens 3 --ignore-eos --threads 1");
     if (result.status != 0) EXPECT_THAT(result.output, AllOf(HasSubstr(name), HasSubstr("q_proj")));
     EXPECT_EQ(bash("$ROSE info " + place.string()).status, 0);
   }

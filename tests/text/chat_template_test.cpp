@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <iterator>
 
 #include "text/jinja/chat_template.h"
 
@@ -31,6 +32,32 @@ TEST(ChatTemplate, EqualsJinja2OnEveryConstruct) {
     } catch (const TextError& error) {
       EXPECT_TRUE(expected.is_null()) << source << ": " << error.what();
     }
+  }
+}
+
+// Conversations with and without system message, tools, calls and results of tools, thoughts and generation prompt, in
+// the shapes of Llama 3, Qwen 3, Gemma 3, SmolLM2, Mistral, Phi-3, DeepSeek-V3 and gpt-oss.
+TEST(ChatTemplate, EqualsJinja2OnTheKnownFamilies) {
+  Json golden = read_json("families_expected.json");
+  setenv("TZ", "UTC", 1);
+  EXPECT_EQ(golden["results"].size(), 8u);
+  for (const auto& [family, texts] : golden["results"].items()) {
+    std::ifstream file(std::string(ROSE_SOURCE_DIR) + "/tests/text/families/" + family + ".jinja");
+    const std::string source{std::istreambuf_iterator<char>(file), {}};
+    ChatTemplate chat_template(source);
+    size_t rendered = 0;
+    for (size_t i = 0; i < texts.size(); i++) {
+      const Json& chat = golden["conversations"][i];
+      try {
+        std::string text = chat_template.render(chat, golden["now"].get<std::time_t>());
+        ASSERT_TRUE(texts[i].is_string()) << family << " should fail on " << chat << ", gives " << text;
+        EXPECT_EQ(text, texts[i].get<std::string>()) << family << " on " << chat;
+        rendered++;
+      } catch (const TextError& error) {
+        EXPECT_TRUE(texts[i].is_null()) << family << " on " << chat << ": " << error.what();
+      }
+    }
+    EXPECT_GE(rendered, texts.size() / 3) << family;
   }
 }
 

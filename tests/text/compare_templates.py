@@ -5,7 +5,7 @@
 
 Four sources: the real templates of ../shared/data/tokenizers, and of the *.jinja files and models of a folder, on many
 conversations (with and without system message, tools, calls of tools and their results, thoughts, generation prompt); the
-families of template_families.json on the same; the constructs in template_cases.json; and random templates made from
+families/*.jinja on the same; the constructs in template_cases.json; and random templates made from
 pieces of those. Where jinja2 raises, ROSE must raise too.
 """
 import argparse
@@ -128,8 +128,43 @@ def random_templates(rng, cases, count):
         yield text, variables
 
 
+def families():
+    """Templates in the shapes of the known families, written for these tests."""
+    return {path.stem: path.read_text() for path in sorted((pathlib.Path(__file__).parent / "families").glob("*.jinja"))}
+
+
+def write_families():
+    """Conversations of every kind, and what jinja2 makes of them with each family's template; null where it raises."""
+    chats = []
+    for system in (None, "Be  brief.\n"):
+        start = [{"role": "system", "content": system}] if system else []
+        for prompt in (True, False):
+            one = start + [{"role": "user", "content": " Hi é👍\n"}]
+            two = one + [{"role": "assistant", "content": "<think>\nplan\n</think>\n\nHello"}, {"role": "user", "content": "Zeile\nzwei"}]
+            call = {"role": "assistant", "content": "", "tool_calls": [{"id": "call12345", "type": "function", "function": {
+                "name": "get_weather", "arguments": {"city": "Köln \"<b>\"", "days": [1, 2.5, None, True]}}}]}
+            used = two + [call, {"role": "tool", "tool_call_id": "call12345", "content": "12 °C & rain"}]
+            done = used + [{"role": "assistant", "content": "Take an umbrella.", "reasoning_content": "rain", "thinking": "rain"}]
+            parts = start + [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": " what? "}]}]
+            for messages, tools in ((one, 0), (two, 0), (two, 1), (used, 2), (done, 1), (parts, 0), (one + one, 0)):
+                chats.append({"messages": messages, "add_generation_prompt": prompt, "bos_token": "<s>", "eos_token": "</s>",
+                              **({"tools": TOOLS * tools} if tools else {}), **({"enable_thinking": False} if len(messages) == 2 else {})})
+    results = {}
+    for name, template in families().items():
+        results[name] = []
+        for chat in chats:
+            try:
+                results[name].append(environment().from_string(template).render(**json.loads(json.dumps(chat))))
+            except Exception:
+                results[name].append(None)
+        print(f"{name}: {sum(r is not None for r in results[name])} texts of {len(chats)}")
+    (pathlib.Path(__file__).parent / "families_expected.json").write_text(
+        json.dumps({"now": NOW, "conversations": chats, "results": results}, indent=0, ensure_ascii=False) + "\n")
+
+
 def write_expected():
     """The texts of the cases by jinja2, null where it raises."""
+    write_families()
     folder = pathlib.Path(__file__).parent
     cases = json.loads((folder / "template_cases.json").read_text())
     variables = next(v for _, v in random_templates(random.Random(0), ["x"], 1))
@@ -151,7 +186,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--show", type=int, default=20)
     parser.add_argument("--templates", type=pathlib.Path, help="a folder of *.jinja and *.gguf files")
-    parser.add_argument("--write", action="store_true", help="write template_expected.json for chat_template_test.cpp")
+    parser.add_argument("--write", action="store_true", help="write template_expected.json and families_expected.json for chat_template_test.cpp")
     args = parser.parse_args()
     rng = random.Random(args.seed)
     if args.write:
@@ -160,7 +195,7 @@ def main():
     cases = json.loads((pathlib.Path(__file__).parent / "template_cases.json").read_text())
     variables = next(v for _, v in random_templates(rng, ["x"], 1))
     jobs = [(f"case {i}", t, variables) for i, t in enumerate(cases)]
-    templates = {}
+    templates = families()
     for folder in sorted(SHARED.iterdir()) if SHARED.exists() else []:
         config = json.loads(lzma.open(folder / "tokenizer_config.json.xz").read())
         if config.get("chat_template"):
