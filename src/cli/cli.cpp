@@ -125,10 +125,12 @@ int run(int argc, const char* const* argv, const std::string& version) {
   // A closed pipe and a full or limited disk are errors of writing, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
-  int code = perform(action);
-  if ((std::fflush(stdout) != 0 || std::ferror(stdout)) && code == kDone)
-    return complain("standard output cannot be written (a closed pipe, or a full disk)", kFailed);
-  return code;
+  return perform([&] {
+    int code = action();  // one that could not write returns kFailed and leaves the message to this
+    if (std::fflush(stdout) != 0 || std::ferror(stdout))
+      throw CliError("standard output cannot be written (a closed pipe, or a full disk)", kFailed);
+    return code;
+  });
 }
 
 }  // namespace rose::cli

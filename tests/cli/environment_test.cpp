@@ -151,7 +151,8 @@ TEST_F(Environment, PromptsAndNumbers) {
 // Texts that are no UTF-8: wrong bytes become U+FFFD, as docs/architecture.md says; nothing else happens.
 TEST_F(Environment, TextsThatAreNoUtf8) {
   for (const char* text : {"$'a\\xff\\xfeb'", "$'\\xc3'", "$'\\xed\\xa0\\x80'", "$'a\\x01\\x1b[2J'"}) {
-    auto result = bash(tiny_command() + " --json --prompt " + text);
+    auto result =
+        bash("$ROSE generate " + at("tiny.gguf") + " --max-tokens 2 --json --threads 1 --prompt " + text);
     EXPECT_TRUE(result.status == 0 || result.output.find("prompt is empty") != std::string::npos)
         << text << result.output;
     result = bash("$ROSE embed " + at("embedder") + " --json --threads 1 --text " + text);

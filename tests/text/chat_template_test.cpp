@@ -35,8 +35,8 @@ TEST(ChatTemplate, EqualsJinja2OnEveryConstruct) {
   }
 }
 
-// Conversations with and without system message, tools, calls and results of tools, thoughts and generation prompt, in
-// the shapes of Llama 3, Qwen 3, Gemma 3, SmolLM2, Mistral, Phi-3, DeepSeek-V3 and gpt-oss.
+// Conversations with and without system message, tools, calls and results of tools, thoughts and generation
+// prompt, in the shapes of Llama 3, Qwen 3, Gemma 3, SmolLM2, Mistral, Phi-3, DeepSeek-V3 and gpt-oss.
 TEST(ChatTemplate, EqualsJinja2OnTheKnownFamilies) {
   Json golden = read_json("families_expected.json");
   setenv("TZ", "UTC", 1);
