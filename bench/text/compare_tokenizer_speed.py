@@ -2,7 +2,7 @@
 """Tokenizing speed of ROSE and of HF `tokenizers`, one thread each, side by side in one run.
 
     tests/text/tools/build_text_tool.sh BUILD_DIR
-    .venv/bin/python bench/text/compare_tokenizer_speed.py BUILD_DIR/bin/text_tool [NAME ...]
+    .venv/bin/python bench/text/compare_tokenizer_speed.py BUILD_DIR/bin/text_tool [NAME_OR_FILE ...]
 
 The texts are files of this machine (English documentation, source code) and generated multilingual text, cut
 into documents of about 2 KB. HF runs encode_batch_fast (no offsets) with one thread. Times are processor time,
@@ -25,7 +25,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 from tokenizers import Tokenizer  # noqa: E402  (reads the two variables)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared" / "data" / "tokenizers"
+SHARED = next((p / "shared" / "data" / "tokenizers" for p in ROOT.parents if (p / "shared").is_dir()), ROOT / "shared")
 WORDS = """the of and to in is that for with as 你好世界 今天天气 很好 我们 日本語の テキスト を 処理する 한국어 문장 처리 Привет как
 дела сегодня хорошо Ελληνικά κείμενα مرحبا بالعالم नमस्ते दुनिया สวัสดีชาวโลก Tiếng Việt đẹp größer straße où été niño 👍 🎉 1234 3.14""".split()
 
@@ -55,11 +55,15 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             path = pathlib.Path(folder) / "tokenizer.json"
-            path.write_bytes(lzma.open(SHARED / name / "tokenizer.json.xz").read())
+            given = pathlib.Path(name)  # a name, or the path of a tokenizer.json
+            path.write_bytes(given.read_bytes() if given.is_file() else lzma.open(SHARED / name / "tokenizer.json.xz").read())
+            name = given.parent.name if given.is_file() else name
             content = path.read_text("utf-8")
             start = time.process_time()
             hf = Tokenizer.from_str(content)
             hf_load = time.process_time() - start
+            hf.no_truncation()
+            hf.no_padding()
             for kind, docs in texts.items():
                 size = sum(len(d.encode()) for d in docs)
                 best = 1e9

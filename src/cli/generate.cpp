@@ -38,7 +38,7 @@ std::string prompt_of(const Options& o) {
 double milliseconds(double seconds) { return std::round(seconds * 1e5) / 100; }
 
 int generate(const Options& o) {
-  Interruption interruption;
+  Interruption interruption(true);
   const std::string prompt = prompt_of(o);  // what is wrong with it shows before the model is loaded
   LanguageModel model(o.model, o.context);
   engine::GenerationRequest request;

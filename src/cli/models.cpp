@@ -17,7 +17,7 @@ namespace rose::cli {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;  // what a signal handler may touch
-volatile std::sig_atomic_t loading = 1;      // nobody looks at the flag yet: end at once
+volatile std::sig_atomic_t loading = 0;      // nobody looks at the flag yet: end at once
 
 void on_interrupt(int) {
   if (loading) {
@@ -121,8 +121,9 @@ bool write_out(std::string_view text) {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
 }
 
-Interruption::Interruption() {
+Interruption::Interruption(bool until_loaded) {
   interrupted = 0;
+  loading = until_loaded;
   std::signal(SIGINT, on_interrupt);
 }
 

@@ -21,7 +21,7 @@ import tempfile
 from tokenizers import Tokenizer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared" / "data" / "tokenizers"
+SHARED = next((p / "shared" / "data" / "tokenizers" for p in ROOT.parents if (p / "shared").is_dir()), ROOT / "shared")
 
 WORDS = """the quick brown fox jumps over lazy dogs I'm you're WE'LL they've can't HTTPServer snake_case camelCase
 don't naïve café Ünïcödé façade ﬁle ſtrange ΑΒΓ αβγς Привет мир Ελληνικά שלום عربي مرحبا हिन्दी नमस्ते ไทยภาษา 你好世界 日本語テキスト
