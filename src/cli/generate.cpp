@@ -20,37 +20,14 @@ struct Options {
   bool raw = false, json = false, logprobs = false;
 };
 
-std::string prompt_of(const Options& o) {
-  if (o.prompt_file.empty()) return o.prompt;
-  constexpr size_t kMost =
-      64 << 20;  // far more than any context; a device without an end must not fill memory
-  std::ifstream file(o.prompt_file, std::ios::binary);
-  std::string text(kMost + 1, '\0');
-  // A folder can be opened, but not read.
-  if (!file || !(file.read(text.data(), static_cast<std::streamsize>(text.size())) || file.eof()))
-    throw CliError(fmt::format("--prompt-file {}: cannot be read", o.prompt_file));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kMost)
-    throw CliError(fmt::format("--prompt-file {}: is larger than {} MB", o.prompt_file, kMost >> 20));
-  return text;
-}
-
 double milliseconds(double seconds) { return std::round(seconds * 1e5) / 100; }
 
-int generate(const Options& o) {
-  Interruption interruption(true);
-  const std::string prompt = prompt_of(o);  // what is wrong with it shows before the model is loaded
-  LanguageModel model(o.model, o.context);
-  engine::GenerationRequest request;
-  if (o.raw || !model.vocabulary.has_template()) {
+std::vector<int32_t> encode_prompt(const Options& o, const std::string& prompt,
+                                   const models::Vocabulary& vocabulary) {
+  if (o.raw || !vocabulary.has_template()) {
     if (!o.system.empty())
       throw CliError("--system needs a chat template, and --raw or this model leaves it out");
-    request.prompt = model.vocabulary.encode(prompt);
-  } else {
-    std::vector<models::Message> messages;
-    if (!o.system.empty()) messages.push_back({"system", o.system});
-    messages.push_back({"user", prompt});
-    request.prompt = model.vocabulary.encode_chat(model.vocabulary.chat_prompt(messages));
+    return vocabulary.encode(prompt);
   }
   std::vector<models::Message> messages;
   if (!o.system.empty()) messages.push_back({"system", o.system});
@@ -88,8 +65,8 @@ int generate(const Options& o) {
                                          : fmt::format("--prompt-file {}: is empty", o.prompt_file));
   if ((o.logprobs || o.top_logprobs) && !o.json)
     throw CliError("--logprobs and --top-logprobs are shown with --json alone");
-  Interruption interruption;
   LanguageModel model(o.model, o.generation.context);
+  Interruption interruption;  // from here on; Ctrl-C while the model loads ends the program at once
   auto request = make_request(o.generation, model.vocabulary, encode_prompt(o, prompt, model.vocabulary));
   request.logprobs = o.logprobs || o.top_logprobs, request.top_logprobs = o.top_logprobs;
   bool written = true;

@@ -96,7 +96,13 @@ std::string read_text_file(std::string_view option, const std::string& path) {
     std::error_code ignored;
     if (!file || std::filesystem::is_directory(path, ignored))
       throw CliError(fmt::format("{} {}: cannot be read", option, path));
-    text.assign(std::istreambuf_iterator<char>(file), {});
+    constexpr size_t kMost =
+        64 << 20;  // far more than any context; a device without an end must not fill memory
+    text.resize(kMost + 1);
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<size_t>(file.gcount()));
+    if (text.size() > kMost)
+      throw CliError(fmt::format("{} {}: is larger than {} MB", option, path, kMost >> 20));
   }
   expect_utf8(fmt::format("{} {}", option, path), text);
   return text;

@@ -1,7 +1,6 @@
 #include "cli/models.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -17,14 +16,8 @@ namespace rose::cli {
 namespace {
 
 volatile std::sig_atomic_t interrupted = 0;  // what a signal handler may touch
-volatile std::sig_atomic_t loading = 0;      // nobody looks at the flag yet: end at once
 
 void on_interrupt(int) {
-  if (loading) {
-    constexpr std::string_view kMessage = "rose: error: interrupted\n";
-    [[maybe_unused]] auto written = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
-    ::_exit(128 + SIGINT);
-  }
   interrupted = 1;
   std::signal(SIGINT, SIG_DFL);
 }
@@ -114,16 +107,14 @@ LanguageModel::LanguageModel(const ModelOptions& options, int64_t context_tokens
   auto counters = context->cache().counters();
   compile_seconds = counters.build_seconds + counters.load_seconds + counters.disk_seconds;
   load_seconds = std::max(0.0, watch.lap() - compile_seconds);
-  loading = 0;
 }
 
 bool write_out(std::string_view text) {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
 }
 
-Interruption::Interruption(bool until_loaded) {
+Interruption::Interruption() {
   interrupted = 0;
-  loading = until_loaded;
   std::signal(SIGINT, on_interrupt);
 }
 

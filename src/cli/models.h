@@ -50,11 +50,10 @@ struct LanguageModel {
 // Writes to standard output at once. False when nobody reads any more.
 bool write_out(std::string_view text);
 
-// While one lives, Ctrl-C sets a flag instead of ending the program (a second one ends it). With `until_loaded`
-// it ends the program with a message until a LanguageModel is loaded, because nobody looks at the flag before.
+// While one lives, Ctrl-C sets a flag instead of ending the program (a second one ends it).
 class Interruption {
  public:
-  explicit Interruption(bool until_loaded = false);
+  Interruption();
   ~Interruption();
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;

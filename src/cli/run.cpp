@@ -204,7 +204,6 @@ class Chat {
   }
 
   Options options_;
-  Interruption interruption_{true};
   LanguageModel model_;
   LineEditor editor_;
   std::optional<uint64_t> seed_;

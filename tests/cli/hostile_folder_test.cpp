@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "refusal.h"
-#include "tiny_model.h"
+#include "spoiled_model.h"
 
 namespace rose::cli::test {
 namespace {
@@ -19,7 +19,7 @@ std::vector<std::string> embed_words(const std::filesystem::path& model) {
 }
 
 TEST(HostileFolder, TheUnspoiledModelsAnswer) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   auto text = rose_in_time(generate_words(TinyModel().write_folder(folder / "good")));
   EXPECT_EQ(text.status, 0) << text.output;
   EXPECT_THAT(text.output, testing::MatchesRegex("[a-z]*\n"));
@@ -83,7 +83,7 @@ TEST(HostileFolder, ConfigurationOfALanguageModel) {
        [](auto& m) { m.tensor("model.norm.weight").name = "norm"; },
        {"model.norm.weight", "missing"}},
   };
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   for (const auto& c : cases) {
     TinyModel model;
     c.spoil(model);
@@ -138,7 +138,7 @@ TEST(HostileFolder, ConfigurationOfAnEmbedder) {
        },
        {"unk_token"}},
   };
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   for (const auto& c : cases) {
     TinyEmbedder model;
     c.spoil(model);
@@ -147,7 +147,7 @@ TEST(HostileFolder, ConfigurationOfAnEmbedder) {
 }
 
 TEST(HostileFolder, TensorsOfASafetensorsFile) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   const auto place = TinyModel().write_folder(folder / "spoiled");
   const auto file = place / "model.safetensors";
   const auto good = read_bytes(file);
@@ -181,7 +181,7 @@ TEST(HostileFolder, TensorsOfASafetensorsFile) {
 }
 
 TEST(HostileFolder, ShardsOfASafetensorsIndex) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   const auto place = TinyModel().write_folder(folder / "spoiled");
   std::filesystem::rename(place / "model.safetensors", place / "part-1.safetensors");
   write_text(folder / "secret.safetensors", "x");
@@ -226,7 +226,7 @@ TEST(HostileFolder, ShardsOfASafetensorsIndex) {
 }
 
 TEST(HostileFolder, FilesThatAreNoJson) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   for (const char* name :
        {"config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"})
     for (const char* content : {"", "{\"a\": \xff}", "{\"a\": 1", "\x01\x02", "[[[[[[", "[1]", "null"}) {
@@ -247,7 +247,7 @@ TEST(HostileFolder, FilesThatAreNoJson) {
 }
 
 TEST(HostileFolder, ATemplateInItsOwnFile) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   const auto place = TinyModel().write_folder(folder / "spoiled");
   for (const char* content : {"{{", "{% for x in y %}", "{{ 1 / 0 }}", "{{ \xff }}"}) {
     write_text(place / "chat_template.jinja", content);

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "refusal.h"
-#include "tiny_model.h"
+#include "spoiled_model.h"
 
 namespace rose::cli::test {
 namespace {
@@ -40,7 +40,7 @@ void expect_refused(const std::filesystem::path& file, std::vector<std::string> 
 }
 
 TEST(HostileGguf, TheUnspoiledModelAnswers) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   for (uint32_t version : {2u, 3u}) {
     auto result = rose_in_time(generate_words(TinyModel().write_gguf(folder / "good.gguf", version)));
     EXPECT_EQ(result.status, 0) << result.output;
@@ -141,7 +141,7 @@ TEST(HostileGguf, KeysAndTensors) {
        [](auto& m) { m.key("tokenizer.ggml.eos_token_id") = 4000u; },
        {"tokenizer.ggml.eos_token_id", "4000"}},
   };
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   for (const auto& c : cases) {
     TinyModel model;
     c.spoil(model);
@@ -162,7 +162,7 @@ TEST(HostileGguf, Templates) {
       {"{{ \xff }}", {"line 1"}},
       {"{% if %}", {"line 1"}},
   };
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   for (const auto& [text, words] : cases) {
     TinyModel model;
     model.key("tokenizer.chat_template") = std::string(text);
@@ -172,7 +172,7 @@ TEST(HostileGguf, Templates) {
 }
 
 TEST(HostileGguf, ABrokenTemplateLeavesTheRest) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   TinyModel model;
   model.key("tokenizer.chat_template") = std::string("{% if %}");
   auto arguments = generate_words(model.write_gguf(folder / "spoiled.gguf"));
@@ -184,7 +184,7 @@ TEST(HostileGguf, ABrokenTemplateLeavesTheRest) {
 
 // A converter may add tokens without adding rows: only a prompt that has one of them is wrong.
 TEST(HostileGguf, ATokenWithoutARow) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   TinyModel model;
   std::get<std::vector<std::string>>(model.key("tokenizer.ggml.tokens")).emplace_back("<more>");
   std::get<std::vector<int32_t>>(model.key("tokenizer.ggml.token_type")).push_back(3);
@@ -195,7 +195,7 @@ TEST(HostileGguf, ATokenWithoutARow) {
 }
 
 TEST(HostileGguf, BytesOfTheFile) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   const auto good = read_bytes(TinyModel().write_gguf(folder / "good.gguf"));
   auto spoil = [&](const std::string& what, std::vector<std::string> words, auto change) {
     auto bytes = good;
@@ -240,7 +240,7 @@ TEST(HostileGguf, BytesOfTheFile) {
 }
 
 TEST(HostileGguf, WhatIsNoModel) {
-  TemporaryFolder folder;
+  SpoiledFolder folder;
   std::filesystem::create_directory(folder / "empty");
   write_text(folder / "text.gguf", "hello");
   write_text(folder / "weights.bin", "hello");

@@ -1,4 +1,4 @@
-#include "tiny_model.h"
+#include "spoiled_model.h"
 
 #include <algorithm>
 #include <cstring>
@@ -46,13 +46,13 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tiny
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
+SpoiledFolder::SpoiledFolder() {
   std::string name = std::filesystem::temp_directory_path() / "rose-cli-XXXXXX";
   if (!mkdtemp(name.data())) throw std::runtime_error("cannot make " + name);
   path_ = name;
 }
 
-TemporaryFolder::~TemporaryFolder() {
+SpoiledFolder::~SpoiledFolder() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
 }

@@ -16,12 +16,12 @@
 namespace rose::cli::test {
 
 // A folder of its own, removed at the end.
-class TemporaryFolder {
+class SpoiledFolder {
  public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  SpoiledFolder();
+  ~SpoiledFolder();
+  SpoiledFolder(const SpoiledFolder&) = delete;
+  SpoiledFolder& operator=(const SpoiledFolder&) = delete;
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
