@@ -254,8 +254,8 @@ class Bench {
     if (!steps.empty()) row.step = median(steps), row.slowest_step = *std::ranges::max_element(steps);
     const auto& config = decoder_->config();
     row.prompt_work = cli::prompt_work(config, weights_read(config), batch, prompt);
-    const double per_token =
-        report_.cache_bytes / static_cast<double>((report_.cache_tokens + block_ - 1) / block_ * block_);
+    const int64_t capacity = (report_.cache_tokens + block_ - 1) / block_ * block_;
+    const double per_token = report_.cache_bytes / static_cast<double>(capacity);
     row.step_work =
         decode_work(config, weights_read(config), per_token, batch, prompt + options_.generate / 2);
     return row;

@@ -66,11 +66,11 @@ class WeightLoader::Worker {
   }
 
   ~Worker() {
-    // The buffers must not die under a copy. An error was reported by then, or the device is lost for
-    // everybody.
+    // The buffers must not die under a copy.
     try {
       if (stream_) stream_->synchronize();
     } catch (const runtime::DeviceError&) {
+      loader_.failed(std::current_exception());
     }
   }
 
