@@ -6,7 +6,6 @@
 namespace rose::models {
 
 EncoderConfig read_bert(const Checkpoint& checkpoint);
-std::unique_ptr<Encoder> load_bert(runtime::Context& context, const Checkpoint& checkpoint,
-                                   EncoderConfig config, Precision precision);
+std::unique_ptr<Encoder> make_bert(const Build& build, EncoderConfig config);
 
 }  // namespace rose::models

@@ -21,8 +21,7 @@ EncoderConfig read_distilbert(const Checkpoint& checkpoint) {
   return c;
 }
 
-std::unique_ptr<Encoder> load_distilbert(runtime::Context& context, const Checkpoint& checkpoint,
-                                         EncoderConfig config, Precision precision) {
+std::unique_ptr<Encoder> make_distilbert(const Build& build, EncoderConfig config) {
   PostNormNames names{.word = "embeddings.word_embeddings.weight",
                       .position = "embeddings.position_embeddings.weight",
                       .segment = "",
@@ -36,7 +35,7 @@ std::unique_ptr<Encoder> load_distilbert(runtime::Context& context, const Checkp
                       .up = "ffn.lin1",
                       .down = "ffn.lin2",
                       .output_norm = "output_layer_norm"};
-  return load_post_norm_encoder(context, checkpoint, std::move(config), names, precision);
+  return make_post_norm_encoder(build, std::move(config), names);
 }
 
 }  // namespace rose::models

@@ -6,7 +6,6 @@
 namespace rose::models {
 
 EncoderConfig read_distilbert(const Checkpoint& checkpoint);
-std::unique_ptr<Encoder> load_distilbert(runtime::Context& context, const Checkpoint& checkpoint,
-                                         EncoderConfig config, Precision precision);
+std::unique_ptr<Encoder> make_distilbert(const Build& build, EncoderConfig config);
 
 }  // namespace rose::models

@@ -52,11 +52,11 @@ class Encoder {
 
   const EncoderConfig& config() const { return config_; }
   virtual int64_t weight_bytes() const = 0;
-  /// The last layer's vectors on the device, f32 [tokens, hidden], valid until the next call. A text's rows
-  /// do not depend on the others. Throws ModelError for ids beyond the tables and texts longer than
-  /// max_tokens.
+  /// The last layer's vectors on the device in its type (Compute::dtype), [tokens, hidden], valid until the
+  /// next call. A text's rows do not depend on the others. Throws ModelError for ids beyond the tables and
+  /// texts longer than max_tokens.
   virtual runtime::DevicePointer run(const EncoderStep& step) = 0;
-  /// The same on the host.
+  /// The same on the host, as f32.
   std::vector<float> forward(const EncoderStep& step);
 
  protected:

@@ -39,6 +39,7 @@ struct LinearParts {
   std::span<const float> bias = {};                  // n values or none
   bool adds = false;                                 // the product is added to what `out` holds
   std::string gated = {};         // GPUs: an activation f; of two equal matrices, out = f(first) · second
+  std::string activation = {};    // GPUs: out = f(product + bias)
   bool f32_out = false;           // GPUs: out is f32 instead of the activations' type
   SharedBuffer shared = nullptr;  // GPUs: the matrix as a buffer that exists already
 };

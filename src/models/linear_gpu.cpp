@@ -24,6 +24,7 @@ class GpuLinear : public LinearKernel {
     spec.bias = !parts.bias.empty(), spec.residual = parts.adds, spec.pdl = true;
     spec.gated = !parts.gated.empty();
     if (spec.gated) spec.activation = parts.gated;
+    if (!parts.activation.empty()) spec.activation = parts.activation;
     gemm_ = std::make_unique<kernels::Gemm>(build.context, spec);
     if (n_ != spec.out_columns()) padded_ = std::make_unique<Workspace>(build.context);
     if (build.preparations)

@@ -88,7 +88,8 @@ void to_bf16(std::span<const float> values, std::vector<std::byte>& out) {
 Matrix stack(std::span<const Tensor* const> parts, Precision precision) {
   Matrix m;
   const Format first = parts[0]->format;
-  if (precision == Precision::kBf16 && first != Format::kBF16) {
+  const bool all_bf16 = std::ranges::all_of(parts, [](auto* t) { return t->format == Format::kBF16; });
+  if (precision == Precision::kBf16 && !all_bf16) {
     m.format = "bf16";
     for (auto* t : parts) to_bf16(weights::dequantize(*t), m.own);
     m.bytes = m.own;

@@ -16,44 +16,40 @@ namespace {
 
 class ModernBert : public Encoder {
  public:
-  ModernBert(runtime::Context& context, const Checkpoint& checkpoint, EncoderConfig config,
-             Precision precision)
-      : Encoder(context, std::move(config)),
-        embed_(checkpoint, config_, "embeddings.tok_embeddings.weight", "", ""),
-        embedding_norm_(norm(checkpoint, "embeddings.norm")),
-        final_norm_(norm(checkpoint, "final_norm")),
-        rope_(context, config_.head_dim(), config_.rope_base),
-        local_rope_(context, config_.head_dim(), config_.local_rope_base),
-        data_(context) {
+  ModernBert(const Build& build, EncoderConfig config)
+      : Encoder(build.context, std::move(config)),
+        embed_(build, config_, {.word = "embeddings.tok_embeddings.weight", .norm = "embeddings.norm"}),
+        final_norm_(norm(build, "final_norm")),
+        rope_(build.context, config_.head_dim(), config_.rope_base),
+        local_rope_(build.context, config_.head_dim(), config_.local_rope_base),
+        data_(build) {
     for (int64_t i = 0; i < config_.layers; ++i) {
       std::string layer = fmt::format("layers.{}.", i);
       std::optional<EncoderNorm> attention_norm;
-      if (i > 0) attention_norm.emplace(norm(checkpoint, layer + "attn_norm"));
+      if (i > 0) attention_norm.emplace(norm(build, layer + "attn_norm"));
       layers_.push_back(
           {std::move(attention_norm),
-           EncoderAttention(context, checkpoint, config_, i,
-                            {.qkv = {layer + "attn.Wqkv"}, .output = layer + "attn.Wo"}, precision),
-           norm(checkpoint, layer + "mlp_norm"),
-           EncoderFeedForward(context, checkpoint, config_, layer + "mlp.Wi", layer + "mlp.Wo", true,
-                              precision)});
+           EncoderAttention(build, config_, i, {.qkv = {layer + "attn.Wqkv"}, .output = layer + "attn.Wo"}),
+           norm(build, layer + "mlp_norm"),
+           EncoderFeedForward(build, config_, layer + "mlp.Wi", layer + "mlp.Wo", true)});
     }
   }
 
   int64_t weight_bytes() const override {
-    int64_t bytes = 0;
+    int64_t bytes = embed_.bytes();
     for (const auto& layer : layers_) bytes += layer.attention.bytes() + layer.feed_forward.bytes();
     return bytes;
   }
 
   runtime::DevicePointer run(const EncoderStep& step) override {
-    layers_[0].attention.prepare(data_, step);
+    auto tiles = layers_[0].attention.tiles(step);
+    data_.load(step, tiles.several, tiles.single, embed_.places(step));
     for (size_t i = 0; i + 1 < step.first_tokens.size(); ++i) {
       int64_t length = step.first_tokens[i + 1] - step.first_tokens[i];
       rope_.prepare(length), local_rope_.prepare(length);
     }
     auto x = data_.room(data_.x, config_.hidden), h = data_.room(data_.h, config_.hidden);
-    embed_(data_.stream, step, x);
-    embedding_norm_(data_.stream, x, x, data_.tokens);
+    embed_(data_, step, x);
     for (int64_t i = 0; i < config_.layers; ++i) {
       auto& layer = layers_[static_cast<size_t>(i)];
       if (layer.attention_norm) (*layer.attention_norm)(data_.stream, x, h, data_.tokens);
@@ -73,12 +69,12 @@ class ModernBert : public Encoder {
     EncoderFeedForward feed_forward;
   };
 
-  EncoderNorm norm(const Checkpoint& checkpoint, const std::string& name) {
-    return EncoderNorm(context_, checkpoint, name, config_.hidden, config_.epsilon, config_.norm_bias);
+  EncoderNorm norm(const Build& build, const std::string& name) const {
+    return EncoderNorm(build, name, config_.hidden, config_.epsilon, config_.norm_bias);
   }
 
   EncoderEmbedding embed_;
-  EncoderNorm embedding_norm_, final_norm_;
+  EncoderNorm final_norm_;
   EncoderRope rope_, local_rope_;
   std::vector<Layer> layers_;
   EncoderData data_;
@@ -149,9 +145,8 @@ EncoderConfig read_modernbert(const Checkpoint& checkpoint) {
   return c;
 }
 
-std::unique_ptr<Encoder> load_modernbert(runtime::Context& context, const Checkpoint& checkpoint,
-                                         EncoderConfig config, Precision precision) {
-  return std::make_unique<ModernBert>(context, checkpoint, std::move(config), precision);
+std::unique_ptr<Encoder> make_modernbert(const Build& build, EncoderConfig config) {
+  return std::make_unique<ModernBert>(build, std::move(config));
 }
 
 }  // namespace rose::models

@@ -6,7 +6,6 @@
 namespace rose::models {
 
 EncoderConfig read_modernbert(const Checkpoint& checkpoint);
-std::unique_ptr<Encoder> load_modernbert(runtime::Context& context, const Checkpoint& checkpoint,
-                                         EncoderConfig config, Precision precision);
+std::unique_ptr<Encoder> make_modernbert(const Build& build, EncoderConfig config);
 
 }  // namespace rose::models

@@ -7,37 +7,40 @@ namespace {
 
 class PostNormEncoder : public Encoder {
  public:
-  PostNormEncoder(runtime::Context& context, const Checkpoint& checkpoint, EncoderConfig config,
-                  const PostNormNames& names, Precision precision)
-      : Encoder(context, std::move(config)),
-        embed_(checkpoint, config_, names.word, names.position, names.segment),
-        embedding_norm_(norm(checkpoint, names.embedding_norm)),
-        data_(context) {
+  PostNormEncoder(const Build& build, EncoderConfig config, const PostNormNames& names)
+      : Encoder(build.context, std::move(config)),
+        embed_(build, config_,
+               {.word = names.word,
+                .position = names.position,
+                .segment = names.segment,
+                .norm = names.embedding_norm}),
+        data_(build) {
+    auto norm = [&](const std::string& name) {
+      return EncoderNorm(build, name, config_.hidden, config_.epsilon, config_.norm_bias);
+    };
     for (int64_t i = 0; i < config_.layers; ++i) {
       std::string layer = fmt::format(fmt::runtime(names.layer), i);
       layers_.push_back(
-          {EncoderAttention(context, checkpoint, config_, i,
+          {EncoderAttention(build, config_, i,
                             {.qkv = {layer + names.query, layer + names.key, layer + names.value},
-                             .output = layer + names.output},
-                            precision),
-           norm(checkpoint, layer + names.attention_norm),
-           EncoderFeedForward(context, checkpoint, config_, layer + names.up, layer + names.down, false,
-                              precision),
-           norm(checkpoint, layer + names.output_norm)});
+                             .output = layer + names.output}),
+           norm(layer + names.attention_norm),
+           EncoderFeedForward(build, config_, layer + names.up, layer + names.down, false),
+           norm(layer + names.output_norm)});
     }
   }
 
   int64_t weight_bytes() const override {
-    int64_t bytes = 0;
+    int64_t bytes = embed_.bytes();
     for (const auto& layer : layers_) bytes += layer.attention.bytes() + layer.feed_forward.bytes();
     return bytes;
   }
 
   runtime::DevicePointer run(const EncoderStep& step) override {
-    layers_[0].attention.prepare(data_, step);
+    auto tiles = layers_[0].attention.tiles(step);
+    data_.load(step, tiles.several, tiles.single, embed_.places(step));
     auto x = data_.room(data_.x, config_.hidden);
-    embed_(data_.stream, step, x);
-    embedding_norm_(data_.stream, x, x, data_.tokens);
+    embed_(data_, step, x);
     for (auto& layer : layers_) {
       layer.attention(data_, nullptr, x, x);
       layer.attention_norm(data_.stream, x, x, data_.tokens);
@@ -55,12 +58,7 @@ class PostNormEncoder : public Encoder {
     EncoderNorm output_norm;
   };
 
-  EncoderNorm norm(const Checkpoint& checkpoint, const std::string& name) {
-    return EncoderNorm(context_, checkpoint, name, config_.hidden, config_.epsilon, config_.norm_bias);
-  }
-
   EncoderEmbedding embed_;
-  EncoderNorm embedding_norm_;
   std::vector<Layer> layers_;
   EncoderData data_;
 };
@@ -83,10 +81,9 @@ PostNormNames bert_names() {
           .output_norm = "output.LayerNorm"};
 }
 
-std::unique_ptr<Encoder> load_post_norm_encoder(runtime::Context& context, const Checkpoint& checkpoint,
-                                                EncoderConfig config, const PostNormNames& names,
-                                                Precision precision) {
-  return std::make_unique<PostNormEncoder>(context, checkpoint, std::move(config), names, precision);
+std::unique_ptr<Encoder> make_post_norm_encoder(const Build& build, EncoderConfig config,
+                                                const PostNormNames& names) {
+  return std::make_unique<PostNormEncoder>(build, std::move(config), names);
 }
 
 }  // namespace rose::models

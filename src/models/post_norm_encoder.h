@@ -21,8 +21,7 @@ struct PostNormNames {
 /// BERT's names, which RoBERTa has too.
 PostNormNames bert_names();
 
-std::unique_ptr<Encoder> load_post_norm_encoder(runtime::Context& context, const Checkpoint& checkpoint,
-                                                EncoderConfig config, const PostNormNames& names,
-                                                Precision precision);
+std::unique_ptr<Encoder> make_post_norm_encoder(const Build& build, EncoderConfig config,
+                                                const PostNormNames& names);
 
 }  // namespace rose::models

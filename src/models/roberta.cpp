@@ -17,9 +17,8 @@ EncoderConfig read_roberta(const Checkpoint& checkpoint) {
   return c;
 }
 
-std::unique_ptr<Encoder> load_roberta(runtime::Context& context, const Checkpoint& checkpoint,
-                                      EncoderConfig config, Precision precision) {
-  return load_post_norm_encoder(context, checkpoint, std::move(config), bert_names(), precision);
+std::unique_ptr<Encoder> make_roberta(const Build& build, EncoderConfig config) {
+  return make_post_norm_encoder(build, std::move(config), bert_names());
 }
 
 }  // namespace rose::models

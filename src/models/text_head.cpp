@@ -4,21 +4,24 @@ namespace rose::models {
 
 void TextHead::add(const Checkpoint& checkpoint, const std::string& stem, int64_t in, int64_t out, bool bias,
                    const std::string& activation) {
+  Build build(*context_, checkpoint, Precision::kExact);
   Layer layer{
       .in = in,
-      .linear = encoder_linear(*context_, checkpoint, {stem}, out, in, Precision::kExact, false, bias),
+      .linear = encoder_linear(build, {.stems = {stem}, .n = out, .k = in, .bias = bias, .f32_out = true}),
       .activation = nullptr,
       .norm = std::nullopt,
       .room = std::make_unique<Workspace>(*context_)};
-  if (!activation.empty())
-    layer.activation = std::make_unique<kernels::ActivationKernel>(
-        *context_,
-        kernels::ActivationSpec{.dtype = ir::f32, .width = out, .function = activation, .form = "plain"});
+  if (!activation.empty()) {
+    kernels::ActivationSpec spec;
+    spec.dtype = ir::f32, spec.width = out, spec.function = activation, spec.form = "plain";
+    layer.activation = std::make_unique<kernels::ActivationKernel>(*context_, spec);
+  }
   layers_.push_back(std::move(layer));
 }
 
 void TextHead::add_norm(const Checkpoint& checkpoint, const std::string& stem, double epsilon, bool bias) {
-  layers_.back().norm.emplace(*context_, checkpoint, stem, out(), epsilon, bias);
+  Build build(*context_, checkpoint, Precision::kExact);
+  layers_.back().norm.emplace(build, stem, out(), epsilon, bias, ir::f32);
 }
 
 int64_t TextHead::bytes() const {
@@ -29,20 +32,19 @@ int64_t TextHead::bytes() const {
 
 std::vector<float> TextHead::operator()(std::span<const float> vectors, int64_t rows) {
   auto& stream = context_->stream();
-  auto input = context_->device().allocate(vectors.size_bytes());
-  stream.upload(input, vectors.data(), vectors.size_bytes());
-  runtime::DevicePointer at = input;
+  const auto dtype = compute_on(context_->properties()).dtype;
+  std::vector<float> values(vectors.begin(), vectors.end());
   for (auto& layer : layers_) {
-    auto to = layer.room->at_least(rows * layer.linear.n() * 4);
-    layer.linear(stream, at, to, rows, records_);
-    if (layer.activation) (*layer.activation)(stream, to, to, rows);
-    if (layer.norm) (*layer.norm)(stream, to, to, rows);
-    at = to;
+    auto input = upload(*context_, values, dtype);
+    auto output = layer.room->at_least(rows * layer.linear.n() * 4);
+    layer.linear(stream, input, output, rows, records_);
+    if (layer.activation) (*layer.activation)(stream, output, output, rows);
+    if (layer.norm) (*layer.norm)(stream, output, output, rows);
+    values.resize(static_cast<size_t>(rows * layer.linear.n()));
+    stream.download(values.data(), output, values.size() * sizeof(float));
+    stream.synchronize();
   }
-  std::vector<float> result(static_cast<size_t>(rows * out()));
-  stream.download(result.data(), at, result.size() * sizeof(float));
-  stream.synchronize();
-  return result;
+  return values;
 }
 
 namespace {

@@ -14,7 +14,8 @@
 
 namespace rose::models {
 
-/// A few layers of vectors, one a text: linear, then perhaps an activation and a norm. In f32.
+/// A few layers of vectors, one a text: linear, then perhaps an activation and a norm. Between layers vectors
+/// are f32 on the host: they are few.
 class TextHead {
  public:
   explicit TextHead(runtime::Context& context) : context_(&context), records_(context) {}
