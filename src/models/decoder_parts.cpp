@@ -48,7 +48,7 @@ TokenEmbedding::TokenEmbedding(const Build& build, const DecoderConfig& config, 
     table_ = &checkpoint_.tensor("model.embed_tokens.weight", {config.vocab, config.hidden});
     return;
   }
-  table_ = &build.matrix("model.embed_tokens.weight", config.vocab, config.hidden);
+  table_ = &checkpoint_.shaped("model.embed_tokens.weight", {config.vocab, config.hidden});
   device_table_ = upload_rows(build, std::span(&table_, 1));
   kernels::EmbeddingSpec spec;
   spec.dtype = spec.out_dtype = build.compute.dtype, spec.hidden = config.hidden, spec.scale = scale;
