@@ -67,7 +67,9 @@ struct EngineOptions {
   int64_t cache_tokens = 0;  // of the KV cache; 0: one answer of the model's context, up to 4096
   int64_t prompt_chunk = 0;  // tokens of one prompt in one step; 0: what suits the device
   int64_t batch = 64;        // requests that run at once
-  bool keep_prefix = false;  // keep the last prompt in the cache for one that begins alike (conversations)
+  // Keep the last prompt in the cache for one that begins alike (conversations). On GPUs the shorter rest of
+  // a prompt may take another product's program, which rounds differently.
+  bool keep_prefix = false;
 };
 
 /// One thread at a time may call it. Context, decoder and vocabulary must outlive it.
