@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 
 #include "hub/local.h"
 #include "models/memory.h"
@@ -84,8 +85,9 @@ std::unique_ptr<runtime::Context> open_model_context(const ModelOptions& options
   return context;
 }
 
-LanguageModel::LanguageModel(const ModelOptions& options, int64_t context_tokens, bool keep_prefix)
-    : checkpoint(models::Checkpoint::open(find_model_path(options.model))), vocabulary(checkpoint) {
+models::Vocabulary LanguageModel::load(const ModelOptions& options, int64_t context_tokens) {
+  // A tokenizer takes as long as a few hundred megabytes of weights.
+  auto tokenizer = std::async(std::launch::async, [this] { return models::Vocabulary(checkpoint); });
   auto precision = precision_of(options);
   if (context_tokens < 0)
     throw CliError(
@@ -101,6 +103,12 @@ LanguageModel::LanguageModel(const ModelOptions& options, int64_t context_tokens
                           models::plan_memory(*context, checkpoint, config, precision, planned, 1));
   }
   decoder = models::load_decoder(*context, checkpoint, precision);
+  return tokenizer.get();
+}
+
+LanguageModel::LanguageModel(const ModelOptions& options, int64_t context_tokens, bool keep_prefix)
+    : checkpoint(models::Checkpoint::open(find_model_path(options.model))),
+      vocabulary(load(options, context_tokens)) {
   engine::EngineOptions engine_options;
   engine_options.cache_tokens = context_tokens, engine_options.keep_prefix = keep_prefix;
   engine = std::make_unique<engine::GenerationEngine>(*context, *decoder, vocabulary, engine_options);

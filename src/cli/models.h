@@ -39,12 +39,16 @@ struct LanguageModel {
 
   Stopwatch watch;  // starts before the files are opened
   models::Checkpoint checkpoint;
-  models::Vocabulary vocabulary;
   std::unique_ptr<runtime::Context> context;
   std::unique_ptr<models::Decoder> decoder;
+  models::Vocabulary vocabulary;
   std::unique_ptr<engine::GenerationEngine> engine;
   double load_seconds = 0;     // all of the above but compiling
   double compile_seconds = 0;  // of kernels that were not in the cache
+
+ private:
+  // Makes context and decoder, and the vocabulary meanwhile.
+  models::Vocabulary load(const ModelOptions& options, int64_t context_tokens);
 };
 
 // Writes to standard output at once. False when nobody reads any more.

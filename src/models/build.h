@@ -31,9 +31,9 @@ struct Build {
   Preparations* preparations = nullptr;  // compiles ahead; null: kernels are compiled when first used
   bool head = true;                      // false: there will be no logits, so the output head is not loaded
 
-  /// A matrix by its name. x86: its values are checked now; GPUs: while they are loaded.
+  /// A matrix by its name. A Linear made of it checks its values (Checkpoint::tensor does so at once).
   const weights::Tensor& matrix(std::string_view name, int64_t rows, int64_t columns) const {
-    return compute.gpu ? checkpoint.shaped(name, {rows, columns}) : checkpoint.tensor(name, {rows, columns});
+    return checkpoint.shaped(name, {rows, columns});
   }
 };
 

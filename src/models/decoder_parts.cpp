@@ -42,13 +42,26 @@ std::vector<int32_t> RopeTable::places(const Step& step) const {
   return places;
 }
 
+namespace {
+
+constexpr const char* kTable = "model.embed_tokens.weight";
+
+bool has_tied_head(const Checkpoint& checkpoint, const DecoderConfig& config) {
+  return config.tied || !checkpoint.find("lm_head.weight");
+}
+
+}  // namespace
+
 TokenEmbedding::TokenEmbedding(const Build& build, const DecoderConfig& config, double scale)
     : checkpoint_(build.checkpoint), table_(nullptr), scale_(static_cast<float>(scale)) {
   if (!build.compute.gpu) {
-    table_ = &checkpoint_.tensor("model.embed_tokens.weight", {config.vocab, config.hidden});
+    // A head that is tied to the table checks its values when it packs them.
+    const bool checked_by_head = build.head && has_tied_head(checkpoint_, config);
+    table_ = checked_by_head ? &checkpoint_.shaped(kTable, {config.vocab, config.hidden})
+                             : &checkpoint_.tensor(kTable, {config.vocab, config.hidden});
     return;
   }
-  table_ = &checkpoint_.shaped("model.embed_tokens.weight", {config.vocab, config.hidden});
+  table_ = &checkpoint_.shaped(kTable, {config.vocab, config.hidden});
   device_table_ = upload_rows(build, std::span(&table_, 1));
   kernels::EmbeddingSpec spec;
   spec.dtype = spec.out_dtype = build.compute.dtype, spec.hidden = config.hidden, spec.scale = scale;
@@ -89,16 +102,6 @@ std::vector<float> biases(const Checkpoint& checkpoint,
     any = true;
   }
   return any ? all : std::vector<float>{};
-}
-
-// Rows [first, first + count) of a matrix as a matrix of its own.
-weights::Tensor rows_of(const weights::Tensor& matrix, int64_t first, int64_t count) {
-  auto part = matrix;
-  part.shape[0] = static_cast<uint64_t>(count);
-  part.elements = part.shape[0] * part.row_elements();
-  part.bytes = matrix.bytes.subspan(static_cast<size_t>(first) * matrix.row_bytes(),
-                                    part.shape[0] * matrix.row_bytes());
-  return part;
 }
 
 }  // namespace
@@ -167,8 +170,8 @@ FeedForward::FeedForward(const Build& build, const DecoderConfig& c, int64_t lay
     // Phi-3: the same rows in one tensor.
     const auto& whole = build.matrix(fused + ".weight", 2 * c.intermediate, c.hidden);
     halves_ = std::make_unique<weights::Tensor[]>(2);
-    for (int64_t i = 0; i < 2; ++i)
-      halves_[static_cast<size_t>(i)] = rows_of(whole, i * c.intermediate, c.intermediate);
+    const auto half = static_cast<uint64_t>(c.intermediate);
+    for (uint64_t i = 0; i < 2; ++i) halves_[i] = weights::rows_of(whole, i * half, half);
     parts = {&halves_[0], &halves_[1]};
     bias = biases(build.checkpoint, {{fused, 2 * c.intermediate}});
   } else {
@@ -214,9 +217,8 @@ OutputHead::OutputHead(const Build& build, const DecoderConfig& c, bool add_one,
     : config_(c), rows_(build, c, add_one, build.compute.dtype) {
   if (build.compute.dtype != ir::f32) hidden_ = std::make_unique<Rows>(build, c, add_one, ir::f32);
   if (!build.head) return;
-  const bool own = !c.tied && build.checkpoint.find("lm_head.weight");
-  const weights::Tensor* parts[] = {
-      &build.matrix(own ? "lm_head.weight" : "model.embed_tokens.weight", c.vocab, c.hidden)};
+  const bool own = !has_tied_head(build.checkpoint, c);
+  const weights::Tensor* parts[] = {&build.matrix(own ? "lm_head.weight" : kTable, c.vocab, c.hidden)};
   projection_.emplace(
       build,
       LinearParts{.matrices = parts, .f32_out = true, .shared = own ? nullptr : embedding.device_table()});

@@ -66,8 +66,8 @@ class LinearKernel {
 class Linear {
  public:
   Linear() = default;
-  /// x86: matrices of different formats become Q8_0 where that keeps every value (Q4_0, Q5_0, Q8_0), else
-  /// f32. GPUs: all become bf16, and are there when the build's loader has finished.
+  /// x86: matrices keep their formats; neighbours of one format become one product. GPUs: all become bf16,
+  /// and are there when the build's loader has finished. Throws WeightsError for values that are not finite.
   Linear(const Build& build, const LinearParts& parts);
   Linear(runtime::Context& context, const Checkpoint& checkpoint,
          std::span<const weights::Tensor* const> matrices, Precision precision, bool adds = false,

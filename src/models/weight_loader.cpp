@@ -28,16 +28,6 @@ uint64_t row_bytes_on_device(const Tensor& tensor, ir::Type type) {
   return tensor.row_elements() * static_cast<uint64_t>(type.bits()) / 8;
 }
 
-// Rows of a tensor as a tensor of their own.
-Tensor rows_of(const Tensor& tensor, uint64_t first, uint64_t count) {
-  Tensor part;
-  part.name = tensor.name, part.format = tensor.format, part.source = tensor.source;
-  part.shape = {count, tensor.row_elements()};
-  part.elements = count * tensor.row_elements();
-  part.bytes = tensor.bytes.subspan(first * tensor.row_bytes(), count * tensor.row_bytes());
-  return part;
-}
-
 }  // namespace
 
 std::function<void(uint64_t, uint64_t)> loading_to_stderr(std::chrono::milliseconds interval) {
@@ -105,7 +95,7 @@ class WeightLoader::Worker {
   void fill(const Job& job, std::byte* out) {
     const auto& store = loader_.checkpoint_.tensors();
     for (const Part& part : job.parts) {
-      const Tensor rows = rows_of(*part.tensor, part.first_row, part.rows);
+      const Tensor rows = weights::rows_of(*part.tensor, part.first_row, part.rows);
       const bool hints = rows.bytes.size() >= kLeastHinted;
       if (hints) store.prefetch(rows);
       convert(rows, *part.tensor, part.first_row, job.type, out);

@@ -105,6 +105,15 @@ void TensorStore::prefetch(const Tensor& tensor) const {
   if (const auto& owner = sources_[tensor.source].owner) owner->prefetch(tensor.bytes);
 }
 
+Tensor rows_of(const Tensor& tensor, uint64_t first, uint64_t count) {
+  Tensor part;
+  part.name = tensor.name, part.format = tensor.format, part.source = tensor.source;
+  part.shape = {count, tensor.row_elements()};
+  part.elements = count * tensor.row_elements();
+  part.bytes = tensor.bytes.subspan(first * tensor.row_bytes(), count * tensor.row_bytes());
+  return part;
+}
+
 void TensorStore::release(const Tensor& tensor) const {
   if (const auto& owner = sources_[tensor.source].owner) owner->release(tensor.bytes);
 }

@@ -35,6 +35,9 @@ struct Tensor {
   uint64_t rows() const { return row_elements() == 0 ? 0 : elements / row_elements(); }
 };
 
+// Rows [first, first + count) as a matrix of their own, under the name of the whole.
+Tensor rows_of(const Tensor& tensor, uint64_t first, uint64_t count);
+
 // A file, or anything else in memory, that tensors point into. `owner` keeps the bytes alive.
 struct Source {
   std::filesystem::path path;

@@ -136,6 +136,27 @@ TEST(GgufDecoders, MatchThePlainForwardPass) {
     }
 }
 
+// As the mixtures of K-quants have it: q and k in one format, v in another, and a width that fills no panel.
+TEST(GgufDecoders, MatricesOfOneLayerInDifferentFormats) {
+  using weights::Format;
+  const std::map<std::string, Format> mixtures[] = {
+      {{"v_proj.weight", Format::kQ6_K},
+       {"up_proj.weight", Format::kQ5_0},
+       {"down_proj.weight", Format::kQ3_K}},
+      {{"q_proj.weight", Format::kF16}, {"k_proj.weight", Format::kBF16}, {"gate_proj.weight", Format::kF32}},
+      {{"k_proj.weight", Format::kQ4_0},
+       {"up_proj.weight", Format::kMXFP4},
+       {"v_proj.weight", Format::kF32}}};
+  for (const auto& mixture : mixtures) {
+    TemporaryFolder folder;
+    auto t = tiny("llama");
+    t.hidden = 256, t.intermediate = 512, t.head_dim = 24, t.kv_heads = 1;
+    t.tensors.clear(), t.randomise(11);
+    auto file = t.write_gguf(folder.path() / "model.gguf", Format::kQ8_0, mixture);
+    check(t, file, mixture.rbegin()->first + " in " + std::string(weights::name(mixture.rbegin()->second)));
+  }
+}
+
 TEST(GgufDecoders, GemmaHoldsNormsWithOneAdded) {
   TemporaryFolder folder;
   auto t = tiny("gemma3_text");
@@ -150,7 +171,9 @@ TEST(FastProducts, StayCloseToTheExactOnes) {
   auto t = tiny("llama");
   t.hidden = 256, t.intermediate = 512;
   t.tensors.clear(), t.randomise(5);
-  auto checkpoint = Checkpoint::open(t.write_gguf(folder.path() / "model.gguf", weights::Format::kQ4_1));
+  auto checkpoint = Checkpoint::open(
+      t.write_gguf(folder.path() / "model.gguf", weights::Format::kQ4_1,
+                   {{"v_proj.weight", weights::Format::kQ6_K}, {"up_proj.weight", weights::Format::kQ8_0}}));
   auto decoder = load_decoder(model_context(), checkpoint, Precision::kFast);
   Runner runner(*decoder, 16);
   auto tokens = some_tokens(50, t.vocab, 1);

@@ -120,7 +120,8 @@ std::filesystem::path TinyDecoder::write_folder(const std::filesystem::path& fol
   return folder;
 }
 
-std::filesystem::path TinyDecoder::write_gguf(const std::filesystem::path& file, weights::Format format) {
+std::filesystem::path TinyDecoder::write_gguf(const std::filesystem::path& file, weights::Format usual,
+                                              const std::map<std::string, weights::Format>& others) {
   const std::string arch = gemma() ? "gemma3" : type;
   weights::GgufWriter writer;
   writer.add("general.architecture", arch);
@@ -139,13 +140,17 @@ std::filesystem::path TinyDecoder::write_gguf(const std::filesystem::path& file,
   for (auto& [name, values] : tensors) {
     const auto& shape = shapes.at(name);
     std::vector<float> stored = values;
+    auto format = usual;
+    for (const auto& [end, other] : others)
+      if (name.ends_with(end)) format = other;
     if (gemma() && name.ends_with("norm.weight"))
       for (float& v : stored) v += 1;
     // Rounding comes first: permuting rows does not change it.
     const bool rounded = shape.size() == 2 && format != weights::Format::kF32;
+    std::vector<std::byte> blocks;
     if (rounded) {
-      auto bytes = weights::quantize(format, stored);
-      weights::dequantize(format, bytes, stored);
+      blocks = weights::quantize(format, stored);
+      weights::dequantize(format, blocks, stored);
       values = stored;
     }
     if (arch == "llama" && (name.ends_with("q_proj.weight") || name.ends_with("k_proj.weight"))) {
@@ -158,9 +163,10 @@ std::filesystem::path TinyDecoder::write_gguf(const std::filesystem::path& file,
                     &permuted[(head * 2 * half + pair * 2 + side) * columns]);
       }
       stored = permuted;
+      if (rounded) blocks = weights::quantize(format, stored);
     }
     if (rounded) {
-      kept.push_back(weights::quantize(format, stored));
+      kept.push_back(std::move(blocks));
     } else {
       auto bytes = std::as_bytes(std::span(stored));
       kept.emplace_back(bytes.begin(), bytes.end());

@@ -30,8 +30,10 @@ struct TinyDecoder {
   // A Hugging Face folder, or a GGUF file as llama.cpp's converter writes it (of "llama": rows of q and k
   // permuted; norms and biases in F32, matrices in `format`, whose rounding is then also that of `tensors`).
   std::filesystem::path write_folder(const std::filesystem::path& folder) const;
+  // Matrices whose names end as a key of `others` says have formats of their own.
   std::filesystem::path write_gguf(const std::filesystem::path& file,
-                                   weights::Format format = weights::Format::kF32);
+                                   weights::Format format = weights::Format::kF32,
+                                   const std::map<std::string, weights::Format>& others = {});
 
   // Logits of every token, [tokens, vocab].
   std::vector<double> logits(const std::vector<int32_t>& tokens) const;

@@ -13,6 +13,7 @@
 //   iq4_xs f16 d, u16 scales_high, u8 scales_low[4], u8 low[128]: d (s - 32) codebook[q]
 #include "kernels/gemm/x86_blocks.h"
 
+#include <cstring>
 #include <utility>
 
 #include "kernels/spec.h"
@@ -27,8 +28,16 @@ void nibbles(const uint8_t* source, uint8_t* q) {
   for (int i = 0; i < 16; ++i) q[i] = source[i] & 15, q[i + 16] = source[i] >> 4;
 }
 
+// Bit e of four bytes becomes bit 4 of q[e], eight elements at once.
 void add_high_bits(const uint8_t* source, uint8_t* q) {
-  for (int e = 0; e < 32; ++e) q[e] = static_cast<uint8_t>(q[e] | (source[e / 8] >> (e % 8) & 1) << 4);
+  for (int i = 0; i < 4; ++i) {
+    uint64_t bits = source[i] * 0x0101010101010101ull & 0x8040201008040201ull;  // byte e keeps its bit e
+    bits = (bits + 0x7f7f7f7f7f7f7f7full) >> 3 & 0x1010101010101010ull;         // whichever bit it is
+    uint64_t eight;
+    std::memcpy(&eight, q + 8 * i, sizeof eight);
+    eight |= bits;
+    std::memcpy(q + 8 * i, &eight, sizeof eight);
+  }
 }
 
 // Eight scales and eight minima of six bits in twelve bytes.
@@ -53,10 +62,16 @@ void two_bits(const uint8_t* source, uint8_t* q) {  // q2_k, q3_k
       for (int l = 0; l < 32; ++l) q[128 * n + 32 * j + l] = source[32 * n + l] >> (2 * j) & 3;
 }
 
+// Bit e / 32 of source[e % 32] becomes the given bit of q[e] (q3_k, q5_k).
+void add_planes(const uint8_t* source, int bit, uint8_t* q) {
+  for (int g = 0; g < 8; ++g)
+    for (int l = 0; l < 32; ++l)
+      q[32 * g + l] = static_cast<uint8_t>(q[32 * g + l] | (source[l] >> g & 1) << bit);
+}
+
 void read_q3_k(const uint8_t* p, X86Block& block) {
   two_bits(p + 32, block.q.data());
-  for (int e = 0; e < 256; ++e)
-    block.q[static_cast<size_t>(e)] |= static_cast<uint8_t>((p[e % 32] >> (e / 32) & 1) << 2);
+  add_planes(p, 2, block.q.data());
   const uint8_t* s = p + 96;
   for (int k = 0; k < 16; ++k) {
     int low = k < 8 ? s[k] & 15 : s[k - 8] >> 4, high = s[8 + k % 4] >> (2 * (k / 4)) & 3;
@@ -115,10 +130,7 @@ void read_q4_k(const uint8_t* p, X86Block& block) {
 void read_q5_k(const uint8_t* p, X86Block& block) {
   block.scale = word(p), block.minimum = word(p + 2), six_bits(p + 4, block);
   nibble_pairs(p + 48, block.q.data());
-  for (int e = 0; e < 256; ++e) {
-    auto& q = block.q[static_cast<size_t>(e)];
-    q = static_cast<uint8_t>(q | (p[16 + e % 32] >> (e / 32) & 1) << 4);
-  }
+  add_planes(p + 16, 4, block.q.data());
 }
 
 constexpr std::pair<std::string_view, X86BlockReader> kReaders[] = {

@@ -10,7 +10,7 @@ namespace rose::kernels {
 
 // One block of one column: integers in the order of the elements, scales still in their stored form.
 struct X86Block {
-  std::array<uint8_t, 256> q;
+  std::array<uint8_t, 256> q{};
   std::array<uint8_t, 16> scales{}, minima{};  // of each sub-block (super-blocks); s8 patterns for kSigned
   uint16_t scale = 0, minimum = 0;             // f16 patterns; kExponent: the exponent byte
 };

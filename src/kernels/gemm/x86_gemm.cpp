@@ -224,6 +224,13 @@ int64_t X86Gemm::workspace_bytes(int64_t rows) const {
   return amx_.rows ? std::max(plain, bytes(with_rows(spec_, x86::kAmxRows), x86::kAmxRows)) : plain;
 }
 
+bool X86Gemm::shares_records(const X86Gemm& other) const {
+  return spec_.k == other.spec_.k && spec_.dtype == other.spec_.dtype && amx_.rows == other.amx_.rows &&
+         x86_form(spec_) == x86_form(other.spec_) &&
+         x86_form(with_rows(spec_, x86::kAmxRows)) == x86_form(with_rows(other.spec_, x86::kAmxRows)) &&
+         activations_ != nullptr;
+}
+
 // Tiles of AMX give what the others give only for 8-bit integers; for bf16 they are for prompts. They read
 // whole tiles, for which there are records, or else rows.
 bool X86Gemm::takes_amx(int64_t rows, bool prompt) const {

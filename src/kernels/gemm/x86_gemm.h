@@ -65,6 +65,8 @@ class X86Gemm {
   const X86GemmSpec& spec() const { return spec_; }
   int64_t weight_bytes() const;                 // of packed weights
   int64_t workspace_bytes(int64_t rows) const;  // of records of activations; 0 when a is read as it is
+  // Whether another product of the same rows can read the records that this one makes.
+  bool shares_records(const X86Gemm& other) const;
 
   struct Operands {
     runtime::DevicePointer a;          // [rows, k]; null when the workspace holds its records already

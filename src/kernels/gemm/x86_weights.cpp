@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cstring>
 
 #include "kernels/gemm/x86_blocks.h"
@@ -106,50 +106,99 @@ constexpr X86WeightFormat kFormats[] = {
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-// The plane of the bits [shift, shift + bits) of 32 q: word w goes to vector w % bits. Four bytes at once;
-// what is masked does not leave its byte.
-void put_plane(const uint8_t* q, int bits, int shift, int column, uint8_t* plane) {
-  uint32_t words[8], mask = 0x01010101u * ((1u << bits) - 1);
-  std::memcpy(words, q, sizeof words);
-  for (int v = 0; v < bits; ++v) {
-    uint32_t packed = 0;
-    for (int w = v; w < 8; w += bits) packed |= (words[w] >> shift & mask) << (bits * (w / bits));
-    std::memcpy(plane + 64 * v + 4 * column, &packed, 4);
+// Four words of 32 bits: those of four columns, or four neighbours of one.
+using Words = uint32_t __attribute__((vector_size(16)));
+
+Words load_words(const uint8_t* bytes) {
+  Words words;
+  std::memcpy(&words, bytes, sizeof words);
+  return words;
+}
+
+// In: the rows of a 4 x 4 matrix. Out: its columns.
+void transpose(Words (&m)[4]) {
+  Words a = __builtin_shufflevector(m[0], m[1], 0, 4, 1, 5),
+        b = __builtin_shufflevector(m[2], m[3], 0, 4, 1, 5),
+        c = __builtin_shufflevector(m[0], m[1], 2, 6, 3, 7),
+        d = __builtin_shufflevector(m[2], m[3], 2, 6, 3, 7);
+  m[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5), m[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  m[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5), m[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+}
+
+// A block of each column of a panel; columns beyond the matrix stay zero.
+using PanelBlocks = std::array<X86Block, kX86PanelColumns>;
+
+// The plane of the bits [shift, shift + kBits) of group g of all columns: word w goes to vector w % kBits.
+// Four bytes of four columns at once; what is masked does not leave its byte.
+template <int kBits>
+void put_plane(const PanelBlocks& blocks, int g, int shift, uint8_t* plane) {
+  const Words mask = Words{} + 0x01010101u * ((1u << kBits) - 1);
+  for (size_t column = 0; column < kX86PanelColumns; column += 4) {
+    Words words[2][4];  // word w of the four columns is words[w / 4][w % 4]
+    for (size_t half = 0; half < 2; ++half) {
+      for (size_t i = 0; i < 4; ++i)
+        words[half][i] = load_words(&blocks[column + i].q[static_cast<size_t>(32 * g) + 16 * half]);
+      transpose(words[half]);
+    }
+    for (int v = 0; v < kBits; ++v) {
+      Words packed{};
+      for (int w = v; w < 8; w += kBits)
+        packed |= (words[w / 4][w % 4] >> shift & mask) << (kBits * (w / kBits));
+      std::memcpy(plane + 64 * v + 4 * column, &packed, sizeof packed);
+    }
   }
 }
 
-void put_block(const X86WeightFormat& f, const X86Block& block, int column, uint8_t* cell) {
-  if (f.scale == S::kExponent)
-    cell[column] = static_cast<uint8_t>(block.scale);
-  else
-    std::memcpy(cell + 2 * column, &block.scale, 2);
-  if (f.minimum) std::memcpy(cell + 32 + 2 * column, &block.minimum, 2);
+void put_plane(const PanelBlocks& blocks, int g, int bits, int shift, uint8_t* plane) {
+  switch (bits) {
+    case 1:
+      return put_plane<1>(blocks, g, shift, plane);
+    case 2:
+      return put_plane<2>(blocks, g, shift, plane);
+    case 4:
+      return put_plane<4>(blocks, g, shift, plane);
+    default:
+      return put_plane<8>(blocks, g, shift, plane);
+  }
+}
+
+void put_cell(const X86WeightFormat& f, const PanelBlocks& blocks, uint8_t* cell) {
+  for (size_t column = 0; column < kX86PanelColumns; ++column) {
+    const auto& block = blocks[column];
+    if (f.scale == S::kExponent)
+      cell[column] = static_cast<uint8_t>(block.scale);
+    else
+      std::memcpy(cell + 2 * column, &block.scale, 2);
+    if (f.minimum) std::memcpy(cell + 32 + 2 * column, &block.minimum, 2);
+  }
   uint8_t* at = cell + f.header_bytes();
-  int subs = 32 / f.sub;
-  for (int g = 0; g < f.block_elements / 32; ++g, at += f.group_bytes()) {
-    for (int s = 0; f.super() && s < subs; ++s) {
-      at[16 * s + column] = block.scales[static_cast<size_t>(subs * g + s)];
-      if (f.scale == S::kByte) at[16 * (subs + s) + column] = block.minima[static_cast<size_t>(subs * g + s)];
-    }
-    const uint8_t* q = &block.q[static_cast<size_t>(32 * g)];
-    put_plane(q, f.low_bits, 0, column, at + f.scale_bytes());
-    if (f.high_bits) put_plane(q, f.high_bits, f.low_bits, column, at + f.scale_bytes() + 64 * f.low_bits);
+  const int subs = 32 / f.sub, scale_bytes = f.scale_bytes(), group_bytes = f.group_bytes();
+  for (int g = 0; g < f.block_elements / 32; ++g, at += group_bytes) {
+    for (int s = 0; f.super() && s < subs; ++s)
+      for (size_t column = 0; column < kX86PanelColumns; ++column) {
+        const auto& block = blocks[column];
+        const auto sub = static_cast<size_t>(subs * g + s);
+        at[static_cast<size_t>(16 * s) + column] = block.scales[sub];
+        if (f.scale == S::kByte) at[static_cast<size_t>(16 * (subs + s)) + column] = block.minima[sub];
+      }
+    put_plane(blocks, g, f.low_bits, 0, at + scale_bytes);
+    if (f.high_bits) put_plane(blocks, g, f.high_bits, f.low_bits, at + scale_bytes + 64 * f.low_bits);
   }
 }
 
 void pack_quantised(const X86WeightFormat& f, const uint8_t* source, int64_t n, int64_t k, int64_t panel,
                     uint8_t* out) {
-  int64_t blocks = k / f.block_elements, row_bytes = blocks * f.block_bytes;
-  int columns = static_cast<int>(std::min<int64_t>(kX86PanelColumns, n - kX86PanelColumns * panel));
-  if (columns < kX86PanelColumns) std::memset(out, 0, static_cast<size_t>(blocks * f.cell_bytes()));
-  auto read = x86_block_reader(f);
+  const int64_t blocks = k / f.block_elements, row_bytes = blocks * f.block_bytes,
+                cell_bytes = f.cell_bytes();
+  const int64_t columns = std::min<int64_t>(kX86PanelColumns, n - kX86PanelColumns * panel);
+  const auto read = x86_block_reader(f);
   const uint8_t* rows = source + kX86PanelColumns * panel * row_bytes;
-  X86Block block;
-  for (int64_t b = 0; b < blocks; ++b)
-    for (int column = 0; column < columns; ++column) {
-      read(rows + column * row_bytes + b * f.block_bytes, block);
-      put_block(f, block, column, out + b * f.cell_bytes());
-    }
+  PanelBlocks panel_blocks{};
+  for (int64_t b = 0; b < blocks; ++b, out += cell_bytes) {
+    for (int64_t column = 0; column < columns; ++column)
+      read(rows + column * row_bytes + b * f.block_bytes, panel_blocks[static_cast<size_t>(column)]);
+    put_cell(f, panel_blocks, out);
+  }
 }
 
 template <size_t kBytes>
