@@ -8,7 +8,7 @@
 #include "cli/models.h"
 #include "cli/table.h"
 #include "models/encoder.h"
-#include "models/memory.h"
+#include "models/memory_plan.h"
 #include "models/sentence.h"
 #include "models/text_head.h"
 
@@ -32,12 +32,13 @@ void add_decoder(const models::Checkpoint& checkpoint, nlohmann::ordered_json& j
   json["heads"] = c.q_heads, json["kv_heads"] = c.kv_heads, json["head_dim"] = c.head_dim;
   if (c.window) json["sliding_window"] = c.window;
   json["kv_cache_bytes_per_token"] = models::KvCache::bytes_per_token(c);
-  auto need = models::memory_need(checkpoint, c, 0);
-  json["memory"] = {{"tokens", std::min<int64_t>(c.context_length, 4096)},
-                    {"weights_bytes", need.weights},
-                    {"kv_cache_bytes", need.cache},
-                    {"work_bytes", need.work},
-                    {"total_bytes", need.total()}};
+  const int64_t tokens = std::min<int64_t>(c.context_length, 4096);
+  auto plan = models::plan_memory(models::Compute{}, checkpoint, c, models::Precision::kFast, tokens, 1);
+  json["memory"] = {{"tokens", tokens},
+                    {"weights_bytes", plan.weights},
+                    {"kv_cache_bytes", plan.cache},
+                    {"work_bytes", plan.workspace},
+                    {"total_bytes", plan.need()}};
 }
 
 void add_encoder(const models::Checkpoint& checkpoint, nlohmann::ordered_json& json) {

@@ -10,7 +10,6 @@
 #include <future>
 
 #include "hub/local.h"
-#include "models/memory.h"
 #include "models/memory_plan.h"
 
 namespace rose::cli {
@@ -94,14 +93,10 @@ models::Vocabulary LanguageModel::load(const ModelOptions& options, int64_t cont
         fmt::format("--context {}: use 1 or more tokens, or 0 for the model's own", context_tokens));
   context = open_model_context(options);
   auto config = models::read_decoder_config(checkpoint);
-  if (context->properties().kind == runtime::DeviceProperties::Kind::kX86) {
-    models::expect_memory(checkpoint, models::memory_need(checkpoint, config, context_tokens));
-  } else {
-    const int64_t planned =
-        context_tokens > 0 ? context_tokens : std::min<int64_t>(config.context_length, 4096);
-    models::expect_to_fit(*context, checkpoint,
-                          models::plan_memory(*context, checkpoint, config, precision, planned, 1));
-  }
+  const int64_t planned =
+      context_tokens > 0 ? context_tokens : std::min<int64_t>(config.context_length, 4096);
+  models::expect_to_fit(*context, checkpoint,
+                        models::plan_memory(*context, checkpoint, config, precision, planned, 1));
   decoder = models::load_decoder(*context, checkpoint, precision);
   return tokenizer.get();
 }

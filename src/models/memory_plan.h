@@ -15,18 +15,23 @@ struct MemoryPlan {
   uint64_t cache_bytes_per_token = 0;
   uint64_t available = 0, total = 0;  // bytes of the device: what can be had now, and all
 
-  uint64_t need() const { return weights + cache + workspace; }
+  uint64_t need() const;
   bool fits() const { return need() <= available; }
   /// Tokens of the largest cache that would fit beside the rest; whole blocks, perhaps 0.
   int64_t most_tokens() const;
-  /// "16.1 GB of weights + 2.1 GB of cache for 16384 tokens + 0.3 GB of workspace".
+  /// "16.1 GB of weights + 2.1 GB of KV cache for 16384 tokens + 0.3 GB of workspace".
   std::string text() const;
 };
 
-/// Counts the matrices and vectors of the checkpoint in the form in which the device keeps them, the cache of
-/// `cache_tokens` tokens, and the activations and logits of the largest step with up to `batch` sequences.
-/// GPUs: what is free now, with what the memory pool holds unused. x86: all of the machine's memory, for what
-/// other programs hold may be pushed out.
+/// Counts the need: the matrices and vectors of the checkpoint in the form in which the device keeps them,
+/// the cache of `cache_tokens` tokens, and the activations and logits of the largest step with up to `batch`
+/// sequences. Numbers of the user and of the file may be anything: a sum beyond 64 bits counts as the largest
+/// number.
+MemoryPlan plan_memory(const Compute& compute, const Checkpoint& checkpoint, const DecoderConfig& config,
+                       Precision precision, int64_t cache_tokens, int64_t batch);
+
+/// The same beside what is available. GPUs: what is free now, with what the memory pool holds unused. x86:
+/// available_memory(), or all of the machine's where the system does not tell.
 MemoryPlan plan_memory(runtime::Context& context, const Checkpoint& checkpoint, const DecoderConfig& config,
                        Precision precision, int64_t cache_tokens, int64_t batch);
 

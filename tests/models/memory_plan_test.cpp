@@ -72,7 +72,7 @@ TEST_F(MemoryPlanTest, SaysWhatIsNeededAndWhatToDo) {
   auto gpu = context("cuda:0");
   const auto p = plan(*gpu, 40000);
   EXPECT_THAT(refusal(*gpu, p),
-              AllOf(HasSubstr("Qwen3-0.6B needs 1.2 GB of weights + 4.6 GB of cache for 40000 tokens"),
+              AllOf(HasSubstr("Qwen3-0.6B needs 1.2 GB of weights + 4.6 GB of KV cache for 40000 tokens"),
                     HasSubstr("cuda:0 Fake H200 has 2.1 GB free of 2.1 GB: use --context "),
                     Not(HasSubstr("--context 0"))));
   auto taken = gpu->device().allocate_dedicated(size_t{1} << 30);
@@ -80,6 +80,7 @@ TEST_F(MemoryPlanTest, SaysWhatIsNeededAndWhatToDo) {
               AllOf(HasSubstr("has 1.1 GB free of 2.1 GB"), HasSubstr("a smaller model")));
   auto x86 = context("x86");
   EXPECT_THAT(refusal(*x86, plan(*x86, int64_t{1} << 40)), HasSubstr("this machine has"));
+  EXPECT_NE(refusal(*x86, plan(*x86, INT64_MAX)), "") << "what does not fit into 64 bits is no wrap-around";
 }
 
 }  // namespace

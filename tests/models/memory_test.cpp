@@ -29,31 +29,5 @@ TEST(Memory, AvailableIsTheLeastOfMachineAndGroup) {
   EXPECT_GT(available_memory().value_or(0), 0);
 }
 
-TEST(Memory, TooLargeModelsAreRefusedWithNumbers) {
-  TemporaryFolder folder;
-  TinyDecoder tiny;
-  tiny.randomise(1);
-  auto checkpoint = Checkpoint::open(tiny.write_folder(folder.path() / "model"));
-  auto need = memory_need(checkpoint, read_decoder_config(checkpoint), 1000);
-  EXPECT_EQ(need.weights, static_cast<int64_t>(checkpoint.tensors().total_bytes()));
-  EXPECT_EQ(need.cache, 1000 * 2 * tiny.layers * tiny.kv_heads * tiny.head_dim * 4);
-  auto message = [&](MemoryNeed n, int64_t available) {
-    try {
-      expect_memory(checkpoint, n, available);
-    } catch (const ModelError& error) {
-      return std::string(error.what());
-    }
-    return std::string();
-  };
-  EXPECT_EQ(message(need, need.total()), "");
-  EXPECT_NE(message({.weights = 700'000'000'000}, 16'000'000'000).find("takes about 700.0 GB"),
-            std::string::npos);
-  EXPECT_NE(message({.weights = 700'000'000'000}, 16'000'000'000).find("16.0 GB are free"),
-            std::string::npos);
-  EXPECT_NE(message(need, need.total() - 1).find("--context"), std::string::npos);
-  // Numbers that do not fit into 64 bits are no wrap-around.
-  EXPECT_NE(message(memory_need(checkpoint, read_decoder_config(checkpoint), INT64_MAX / 2), 1 << 30), "");
-}
-
 }  // namespace
 }  // namespace rose::models
