@@ -1,11 +1,14 @@
 #include "cli/cli.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <iostream>
 #include <new>
+#include <system_error>
 
 #include "hub/error.h"
 #include "ir/error.h"
@@ -68,11 +71,42 @@ int perform(const Action& action) {
   }
 }
 
+// Ctrl-C where no Interruption waits for it: a line, and the end that shells expect of the signal.
+void end_by_interrupt(int) {
+  constexpr std::string_view kLine = "rose: error: interrupted\n";
+  if (::write(STDERR_FILENO, kLine.data(), kLine.size()) < 0) {
+    // Then it ends without the line.
+  }
+  std::signal(SIGINT, SIG_DFL);
+  std::raise(SIGINT);
+}
+
+// A closed pipe and a full or limited disk are errors of writing, not the end of the process.
+void set_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  // A shell's background jobs ignore Ctrl-C, and go on doing so.
+  if (std::signal(SIGINT, end_by_interrupt) == SIG_IGN) std::signal(SIGINT, SIG_IGN);
+}
+
+// One that could not write returns kFailed, or fmt has thrown; the message is the same.
+int perform_and_flush(const Action& action) {
+  return perform([&] {
+    int code = kFailed;
+    try {
+      code = action();
+    } catch (const std::system_error&) {
+      if (!std::ferror(stdout)) throw;
+    }
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw CliError(kUnwritable, kFailed);
+    return code;
+  });
+}
+
 }  // namespace
 
 int run(int argc, const char* const* argv, const std::string& version) {
-  std::signal(SIGPIPE,
-              SIG_IGN);  // writing to a closed pipe fails, with a message, instead of ending the program
+  set_signals();
   CLI::App app{
       "ROSE, the Runtime-Optimized Serving Engine.\n\n"
       "Kernels are written in C++, specialised while the program runs, and compiled in milliseconds for\n"
@@ -114,7 +148,8 @@ int run(int argc, const char* const* argv, const std::string& version) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {  // --help, --version
-    return app.exit(done);
+    int code = app.exit(done);
+    return std::cout.flush() ? code : complain(kUnwritable, kFailed);
   } catch (const CLI::ParseError& error) {
     // CLI11 misses the subcommand before it looks at the word that stands in its place.
     auto rest = app.remaining(true);
@@ -122,15 +157,7 @@ int run(int argc, const char* const* argv, const std::string& version) {
     std::string what = unknown ? fmt::format("there is no command '{}'", rest.front()) : error.what();
     return complain(what + "\nTry `rose --help`, or --help after the subcommand.", kBadUsage);
   }
-  // A closed pipe and a full or limited disk are errors of writing, not the end of the process.
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);
-  return perform([&] {
-    int code = action();  // one that could not write returns kFailed and leaves the message to this
-    if (std::fflush(stdout) != 0 || std::ferror(stdout))
-      throw CliError("standard output cannot be written (a closed pipe, or a full disk)", kFailed);
-    return code;
-  });
+  return perform_and_flush(action);
 }
 
 }  // namespace rose::cli

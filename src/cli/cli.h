@@ -28,6 +28,10 @@ class CliError : public std::runtime_error {
   int code_;
 };
 
+// What is said when results have nowhere to go.
+inline constexpr const char* kUnwritable =
+    "standard output cannot be written (a closed pipe, or a full disk)";
+
 // What the chosen subcommand will do; set while the options are parsed, called afterwards. Returns the exit
 // code.
 using Action = std::function<int()>;

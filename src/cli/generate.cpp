@@ -66,7 +66,7 @@ int generate(const Options& o) {
   if ((o.logprobs || o.top_logprobs) && !o.json)
     throw CliError("--logprobs and --top-logprobs are shown with --json alone");
   LanguageModel model(o.model, o.generation.context);
-  Interruption interruption;  // from here on; Ctrl-C while the model loads ends the program at once
+  Interruption interruption;  // from here on: Ctrl-C while the model loads ends the program at once
   auto request = make_request(o.generation, model.vocabulary, encode_prompt(o, prompt, model.vocabulary));
   request.logprobs = o.logprobs || o.top_logprobs, request.top_logprobs = o.top_logprobs;
   bool written = true;
@@ -84,7 +84,7 @@ int generate(const Options& o) {
   }
   if (!result || (written && result->finish == engine::FinishReason::kCancelled)) {
     if (!o.json) write_out("\n");
-    throw CliError("interrupted", kFailed);
+    throw CliError("interrupted", kInterrupted);
   }
   double prompt_seconds = result->first_token_seconds, generate_seconds = watch.lap() - prompt_seconds;
   if (o.json) {
@@ -101,8 +101,7 @@ int generate(const Options& o) {
   } else if (written) {
     written = write_out("\n");
   }
-  if (!written) throw CliError("nobody reads standard output any more", kFailed);
-  return kDone;
+  return written ? kDone : kFailed;
 }
 
 }  // namespace

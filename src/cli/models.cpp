@@ -118,16 +118,11 @@ bool write_out(std::string_view text) {
 
 Interruption::Interruption() {
   interrupted = 0;
-  std::signal(SIGINT, on_interrupt);
+  before_ = std::signal(SIGINT, on_interrupt);
 }
 
-Interruption::~Interruption() { std::signal(SIGINT, SIG_DFL); }
+Interruption::~Interruption() { std::signal(SIGINT, before_); }
 
 bool Interruption::requested() const { return interrupted != 0; }
-
-void Interruption::reset() {
-  interrupted = 0;
-  std::signal(SIGINT, on_interrupt);
-}
 
 }  // namespace rose::cli

@@ -51,7 +51,7 @@ struct LanguageModel {
   models::Vocabulary load(const ModelOptions& options, int64_t context_tokens);
 };
 
-// Writes to standard output at once. False when nobody reads any more.
+// Writes to standard output at once. False when nobody reads, or the disk is full.
 bool write_out(std::string_view text);
 
 // While one lives, Ctrl-C sets a flag instead of ending the program (a second one ends it).
@@ -62,7 +62,9 @@ class Interruption {
   Interruption(const Interruption&) = delete;
   Interruption& operator=(const Interruption&) = delete;
   bool requested() const;
-  void reset();
+
+ private:
+  void (*before_)(int);
 };
 
 }  // namespace rose::cli

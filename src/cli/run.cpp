@@ -199,7 +199,7 @@ class Chat {
     } catch (const engine::EngineError& error) {  // the model is broken: no other message would do better
       throw CliError(error.what(), kFailed);
     }
-    if (!written || !write_out("\n")) throw CliError("nobody reads standard output any more", kFailed);
+    if (!written || !write_out("\n")) throw CliError(kUnwritable, kFailed);
     messages_.push_back({"assistant", text});
   }
 

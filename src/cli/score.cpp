@@ -54,7 +54,6 @@ int score(const Options& o) {
   for (const auto& file : o.files) texts.push_back(read_text_file("--file", file));
   for (const auto& text : texts)
     if (text.empty()) throw CliError("a text is empty: there is nothing to score");
-  Interruption interruption;
   // The engine's own cache is not used; one block of it is the least.
   LanguageModel model(o.model, 1);
   engine::PromptPass pass(*model.context, *model.decoder);
@@ -64,7 +63,6 @@ int score(const Options& o) {
   for (const auto& text : texts) {
     auto tokens = model.vocabulary.encode(text);
     auto score = engine::score_text(pass, model.decoder->config(), tokens);
-    if (interruption.requested()) throw CliError("interrupted", kFailed);
     count += tokens.size();
     if (o.json)
       json["results"].push_back(result_json(model.vocabulary, tokens, score));
@@ -73,8 +71,7 @@ int score(const Options& o) {
   }
   json["usage"] = {{"prompt_tokens", count}};
   if (o.json) out = json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
-  if (!write_out(out)) throw CliError("nobody reads standard output any more", kFailed);
-  return kDone;
+  return write_out(out) ? kDone : kFailed;
 }
 
 }  // namespace
