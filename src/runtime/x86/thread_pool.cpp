@@ -1,5 +1,6 @@
 #include "runtime/x86/thread_pool.h"
 
+#include <fmt/format.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -11,6 +12,9 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <system_error>
+
+#include "runtime/error.h"
 
 namespace rose::runtime {
 namespace {
@@ -104,15 +108,25 @@ ThreadPool::ThreadPool(int threads, bool pin) {
   threads = std::max(1, threads);
   const bool covers_all = threads > 1 && threads == affinity_processors();
   for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
-  for (int i = 1; i < threads; ++i) {
-    workers_[i]->thread = std::thread([this, i, tie = pin && covers_all] {
-      if (tie) pin_to_nth_processor(i);
-      live(i);
-    });
+  int started = 1;
+  try {
+    for (int i = 1; i < threads; ++started, ++i) {
+      workers_[i]->thread = std::thread([this, i, tie = pin && covers_all] {
+        if (tie) pin_to_nth_processor(i);
+        live(i);
+      });
+    }
+  } catch (const std::system_error& error) {
+    stop();
+    throw DeviceError(ErrorKind::kInternal,
+                      fmt::format("no more than {} of {} threads can be started: {}; use fewer", started,
+                                  threads, error.code().message()));
   }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   for (auto& worker : workers_) {
     if (!worker->thread.joinable()) continue;
     if (worker->state.exchange(kStop) == kAsleep) futex_wake(worker->state);

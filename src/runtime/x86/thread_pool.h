@@ -20,7 +20,7 @@ class ThreadPool {
  public:
   /// `threads` counts the caller; at least 1. With `pin`, and only when the pool has a thread for every
   /// processor that this process may use, each thread but the caller's is tied to one processor; failures are
-  /// ignored.
+  /// ignored. Throws DeviceError when the system does not grant so many.
   explicit ThreadPool(int threads, bool pin = true);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -53,6 +53,7 @@ class ThreadPool {
   bool steal(int worker);
   void execute(int worker, uint32_t begin, uint32_t end);
   void live(int worker);
+  void stop();
   int worker_of_this_thread() const;
 
   std::vector<std::unique_ptr<Worker>> workers_;  // 0 is whoever calls
