@@ -29,11 +29,12 @@ void check(const SamplingOptions& s, int64_t vocab) {
   expect(s.top_k >= 0, "top_k", s.top_k, "use 0 (all) or more");
   expect(s.repetition > 0 && std::isfinite(s.repetition), "the repetition penalty", s.repetition,
          "use a number above 0; 1 is none");
-  expect(std::isfinite(s.presence) && std::isfinite(s.frequency), "a penalty", NAN, "use a finite number");
+  expect(std::isfinite(s.presence), "the presence penalty", s.presence, "use a finite number");
+  expect(std::isfinite(s.frequency), "the frequency penalty", s.frequency, "use a finite number");
   for (auto [token, bias] : s.logit_bias) {
     expect(token >= 0 && token < vocab, "a token of the logit bias", token,
            fmt::format("the model has {} tokens", vocab));
-    expect(!std::isnan(bias), "a logit bias", bias, "use a number");
+    expect(bias < INFINITY, "a logit bias", bias, "use a finite number, or -inf to forbid the token");
   }
 }
 
