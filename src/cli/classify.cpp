@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/generation_options.h"
 #include "cli/text_model.h"
 
 namespace rose::cli {
@@ -23,11 +24,12 @@ size_t best_of(const std::vector<float>& scores) {
 }
 
 int classify(const Options& o) {
-  auto texts = texts_and_lines(o.texts, o.file);
+  auto texts = texts_and_lines("--text", o.texts, o.file);
   if (texts.empty()) throw CliError("there is nothing to classify; give --text or a --file with lines");
   if (!o.pairs.empty() && o.pairs.size() != texts.size())
     throw CliError(
         fmt::format("--pair: {} second texts for {} texts; give one for each", o.pairs.size(), texts.size()));
+  for (const auto& pair : o.pairs) expect_utf8("--pair", pair);
   TextModel model(o.model);
   engine::TextOptions options;
   options.max_tokens = o.max_tokens, options.raw = o.raw;

@@ -28,6 +28,9 @@ class CliError : public std::runtime_error {
   int code_;
 };
 
+// Threads that --threads may ask for; more than any machine has processors.
+inline constexpr int kMostThreads = 4096;
+
 // What is said when results have nowhere to go.
 inline constexpr const char* kUnwritable =
     "standard output cannot be written (a closed pipe, or a full disk)";

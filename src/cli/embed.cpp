@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "cli/generation_options.h"
 #include "cli/text_model.h"
 
 namespace rose::cli {
@@ -47,8 +48,9 @@ int embed(const Options& o) {
           "--pooling {}: use mean, cls, last, max, weightedmean or mean_sqrt_len_tokens", o.pooling));
   }
   if (o.raw) options.normalize = false;
-  auto texts = texts_and_lines(o.texts, o.file);
+  auto texts = texts_and_lines("--text", o.texts, o.file);
   if (texts.empty()) throw CliError("there is nothing to embed; give --text or a --file with lines");
+  expect_utf8("--prompt", o.prompt);
   TextModel model(o.model);
   options.prompt = prompt_of(o, model.encoder->config());
   std::vector<engine::TextInput> inputs;

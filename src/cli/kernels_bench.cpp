@@ -143,7 +143,7 @@ void add_kernels_bench(CLI::App& parent, Action& action) {
       ->check(CLI::PositiveNumber);
   command->add_option("--device", options->device, "auto, cuda, cuda:N or x86")->capture_default_str();
   command->add_option("--threads", options->threads, "Threads of the x86 device; default: all processors")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostThreads));
   command->add_option("--part", options->part, "compile, cache, device or all")
       ->check(CLI::IsMember({"all", "compile", "cache", "device"}))
       ->capture_default_str();

@@ -169,7 +169,7 @@ void add_kernels_check(CLI::App& parent, Action& action) {
                       "Check this Spec instead of the standard ones: key=value,key=value");
   command
       ->add_option("--threads", options->threads, "Kernels made at the same time; default: one a processor")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostThreads));
   command->add_flag("!--no-assemble", options->assemble, "Stop GPU kernels at PTX text, without ptxas");
   command->add_flag("--quiet", options->quiet, "Print the faults and the closing line only");
   command->add_flag("--json", options->json, "Print JSON");

@@ -57,8 +57,8 @@ models::Precision precision_of(const ModelOptions& options) {
 }
 
 std::unique_ptr<runtime::Context> open_model_context(const ModelOptions& options) {
-  if (options.threads < 0)
-    throw CliError(fmt::format("--threads {}: use 0 (all processors) or more", options.threads));
+  if (options.threads < 0 || options.threads > kMostThreads)
+    throw CliError(fmt::format("--threads {}: use 0 (all processors) to {}", options.threads, kMostThreads));
   auto open = [&](const std::string& device) {
     runtime::ContextOptions context;
     context.device = device;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "cli/generation_options.h"
 #include "cli/text_model.h"
 
 namespace rose::cli {
@@ -20,9 +21,10 @@ struct Options {
 };
 
 int rerank(const Options& o) {
+  expect_utf8("--query", o.query), expect_utf8("--instruction", o.instruction);
   if (o.query.empty()) throw CliError("--query: is empty");
   if (o.top < 0) throw CliError(fmt::format("--top {}: use 1 or more, or 0 for all", o.top));
-  auto documents = texts_and_lines(o.documents, o.file);
+  auto documents = texts_and_lines("--document", o.documents, o.file);
   if (documents.empty()) throw CliError("there is nothing to rank; give --document or a --file with lines");
   TextModel model(o.model);
   engine::TextOptions options;

@@ -8,16 +8,32 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "cli/generation_options.h"
+
 namespace rose::cli {
 namespace {
 
 double milliseconds(double seconds) { return std::round(seconds * 1e5) / 100; }
 
-void add_lines(std::istream& lines, std::vector<std::string>& texts) {
-  for (std::string line; std::getline(lines, line);) {
+// As std::getline, but for a line that fills memory (of a device without an end): false, and not at the end.
+bool get_line(std::istream& lines, std::string& line) {
+  constexpr size_t kMost = 64 << 20;
+  line.clear();
+  for (char c; lines.get(c) && c != '\n'; line += c)
+    if (line.size() == kMost) return false;
+  return lines || (lines.eof() && !line.empty());
+}
+
+void add_lines(const std::string& file, std::istream& lines, std::vector<std::string>& texts) {
+  size_t number = 1;
+  std::string line;
+  for (; get_line(lines, line); ++number) {
     if (line.ends_with('\r')) line.pop_back();
+    expect_utf8(fmt::format("--file {}: line {}", file, number), line);
     if (!line.empty()) texts.push_back(std::move(line));
   }
+  if (lines) throw CliError(fmt::format("--file {}: line {} is larger than 64 MB", file, number));
+  if (!lines.eof()) throw CliError(fmt::format("--file {}: cannot be read to its end", file));
 }
 
 }  // namespace
@@ -50,14 +66,15 @@ nlohmann::ordered_json TextModel::timings() const {
           {"run_ms", milliseconds(run_seconds)}};
 }
 
-std::vector<std::string> texts_and_lines(std::vector<std::string> texts, const std::string& file) {
+std::vector<std::string> texts_and_lines(std::string_view option, std::vector<std::string> texts,
+                                         const std::string& file) {
+  for (const auto& text : texts) expect_utf8(option, text);
   if (file == "-") {
-    add_lines(std::cin, texts);
+    add_lines(file, std::cin, texts);
   } else if (!file.empty()) {
     std::ifstream lines(file);
     if (!lines) throw CliError(fmt::format("--file {}: cannot be read", file));
-    add_lines(lines, texts);
-    if (lines.bad()) throw CliError(fmt::format("--file {}: cannot be read to its end", file));
+    add_lines(file, lines, texts);
   }
   return texts;
 }

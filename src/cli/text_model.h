@@ -30,7 +30,9 @@ struct TextModel {
   double run_seconds = 0;
 };
 
-// `texts` and the lines of `file` ("": none, "-": standard input) that are not empty. Throws CliError.
-std::vector<std::string> texts_and_lines(std::vector<std::string> texts, const std::string& file);
+// `texts`, given by `option`, and the lines of `file` ("": none, "-": standard input) that are not empty.
+// Throws CliError, also for one that is not valid UTF-8 and for a line without an end.
+std::vector<std::string> texts_and_lines(std::string_view option, std::vector<std::string> texts,
+                                         const std::string& file);
 
 }  // namespace rose::cli
