@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -34,7 +35,7 @@ std::string printable(std::string_view message, bool one_line) {
 }
 
 int complain(const std::string& message, int code, bool one_line = false) {
-  fmt::print(stderr, "rose: error: {}\n", printable(message, one_line));
+  tell(fmt::format("rose: error: {}\n", printable(message, one_line)));
   return code;
 }
 
@@ -81,6 +82,13 @@ void end_by_interrupt(int) {
   std::raise(SIGINT);
 }
 
+// Else the first files that are opened would become standard output or standard error, and be written to.
+void occupy_closed_streams() {
+  int file = 0;
+  while (file >= 0 && file <= STDERR_FILENO) file = ::open("/dev/null", O_RDONLY);
+  if (file >= 0) ::close(file);
+}
+
 // A closed pipe and a full or limited disk are errors of writing, not the end of the process.
 void set_signals() {
   std::signal(SIGPIPE, SIG_IGN);
@@ -105,7 +113,10 @@ int perform_and_flush(const Action& action) {
 
 }  // namespace
 
+void tell(std::string_view message) { std::fwrite(message.data(), 1, message.size(), stderr); }
+
 int run(int argc, const char* const* argv, const std::string& version) {
+  occupy_closed_streams();
   set_signals();
   CLI::App app{
       "ROSE, the Runtime-Optimized Serving Engine.\n\n"

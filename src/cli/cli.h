@@ -4,6 +4,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace CLI {
 class App;
@@ -34,6 +35,9 @@ inline constexpr int kMostThreads = 4096;
 // What is said when results have nowhere to go.
 inline constexpr const char* kUnwritable =
     "standard output cannot be written (a closed pipe, or a full disk)";
+
+// Writes to standard error. Where that fails there is nobody to tell, and the work goes on.
+void tell(std::string_view message);
 
 // What the chosen subcommand will do; set while the options are parsed, called afterwards. Returns the exit
 // code.

@@ -148,7 +148,7 @@ int check_all(const Options& options) {
     if (job.problems.empty()) continue;
     ++failed;
     for (const auto& problem : job.problems)
-      fmt::print(stderr, "{} {} {}: {}\n", job.entry->name, job.spec, ir::to_string(job.target), problem);
+      tell(fmt::format("{} {} {}: {}\n", job.entry->name, job.spec, ir::to_string(job.target), problem));
   }
   if (!options.json)
     fmt::print("{} of {} kernels are clean, {}\n", jobs.size() - static_cast<size_t>(failed), jobs.size(),

@@ -53,7 +53,7 @@ void draw(const ir::Kernel& kernel, const std::string& path) {
     if (whole.rank() < 2) continue;
     auto plane = layout::take(whole, whole.rank() - 2, whole.rank());
     write_file(path, layout::svg(plane));
-    fmt::print(stderr, "{} shows {}: {}\n", path, note.name, layout::to_string(plane));
+    tell(fmt::format("{} shows {}: {}\n", path, note.name, layout::to_string(plane)));
     return;
   }
   throw CliError(fmt::format("{} has no layout with rows and columns to draw", kernel.name));

@@ -24,7 +24,7 @@ int list(bool json, bool all) {
     return write_out(result.dump(2) + "\n") ? kDone : kFailed;
   }
   if (models.empty()) {
-    fmt::print(stderr, "There are no models on this machine yet. Begin with: rose pull smollm2\n");
+    tell("There are no models on this machine yet. Begin with: rose pull smollm2\n");
     return kDone;
   }
   Table table({"model", ">size", "from", "path"});

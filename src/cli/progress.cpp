@@ -6,6 +6,7 @@
 
 #include <cstdio>
 
+#include "cli/cli.h"
 #include "cli/table.h"
 
 namespace rose::cli {
@@ -50,7 +51,7 @@ hub::Events Progress::events(std::function<bool()> cancelled) {
 
 void Progress::note(const std::string& line) {
   finish();
-  if (!quiet_) fmt::print(stderr, "rose: {}\n", line);
+  if (!quiet_) tell(fmt::format("rose: {}\n", line));
 }
 
 void Progress::show(const hub::Transfer& transfer) {
@@ -59,7 +60,7 @@ void Progress::show(const hub::Transfer& transfer) {
   const bool whole = transfer.file_done == transfer.file_size;
   if (!terminal_) {
     if (whole && begun_ < transfer.file_size) {
-      fmt::print(stderr, "rose: {} ({})\n", transfer.file, bytes(transfer.file_size));
+      tell(fmt::format("rose: {} ({})\n", transfer.file, bytes(transfer.file_size)));
       begun_ = transfer.file_size;
     }
     return;
@@ -72,13 +73,13 @@ void Progress::show(const hub::Transfer& transfer) {
   while (now - samples_.front().time > kWindow) samples_.pop_front();
   double seconds = std::chrono::duration<double>(now - samples_.front().time).count();
   double rate = seconds > 0.5 ? static_cast<double>(transfer.done - samples_.front().done) / seconds : 0;
-  fmt::print(stderr, "\r\033[K{}", progress_line(transfer, rate, terminal_columns()));
+  tell(fmt::format("\r\033[K{}", progress_line(transfer, rate, terminal_columns())));
   std::fflush(stderr);
   shown_ = true;
 }
 
 void Progress::finish() {
-  if (shown_) fmt::print(stderr, "\r\033[K");
+  if (shown_) tell("\r\033[K");
   std::fflush(stderr);
   shown_ = false;
 }

@@ -40,7 +40,7 @@ class Chat {
   }
 
   int talk() {
-    if (editor_.terminal()) fmt::print(stderr, "{}: /help shows the commands.\n", model_.checkpoint.name());
+    if (editor_.terminal()) tell(fmt::format("{}: /help shows the commands.\n", model_.checkpoint.name()));
     std::string message;
     while (read(message)) {
       if (message.empty()) continue;
@@ -52,10 +52,10 @@ class Chat {
           answer();
         }
       } catch (const engine::EngineError& error) {
-        fmt::print(stderr, "rose: error: {} (/clear begins anew)\n", error.what());
+        tell(fmt::format("rose: error: {} (/clear begins anew)\n", error.what()));
       } catch (const text::TextError& error) {
         messages_.pop_back();
-        fmt::print(stderr, "rose: error: {}\n", error.what());
+        tell(fmt::format("rose: error: {}\n", error.what()));
       }
     }
     return kDone;
@@ -69,7 +69,7 @@ class Chat {
     auto result = editor_.read("> ", line);
     if (result == LineEditor::Result::kEnd) return false;
     if (result == LineEditor::Result::kInterrupted) {
-      fmt::print(stderr, "(Ctrl-D or /exit ends the conversation)\n");
+      tell("(Ctrl-D or /exit ends the conversation)\n");
       return true;
     }
     if (!line.starts_with("\"\"\"")) return accept(line, message);
@@ -97,7 +97,7 @@ class Chat {
       expect_utf8("the message", text);
       message = text;
     } catch (const CliError& error) {
-      fmt::print(stderr, "rose: error: {}\n", error.what());
+      tell(fmt::format("rose: error: {}\n", error.what()));
     }
     return true;
   }
@@ -122,7 +122,7 @@ class Chat {
     else if (name == "/save" && !rest.empty())
       save(rest);
     else
-      fmt::print(stderr, "There is no command {}; /help shows them.\n", line);
+      tell(fmt::format("There is no command {}; /help shows them.\n", line));
     return true;
   }
 
@@ -134,7 +134,7 @@ class Chat {
   void retry() {
     if (!messages_.empty() && messages_.back().role == "assistant") messages_.pop_back();
     if (messages_.empty() || messages_.back().role != "user") {
-      fmt::print(stderr, "There is no message to answer yet.\n");
+      tell("There is no message to answer yet.\n");
       return;
     }
     answer();
@@ -147,7 +147,7 @@ class Chat {
     auto& g = options_.generation;
     auto put = [&](auto& to) {
       if (!CLI::detail::lexical_cast(value, to))
-        fmt::print(stderr, "/set {}: '{}' is no number.\n", name, value);
+        tell(fmt::format("/set {}: '{}' is no number.\n", name, value));
     };
     if (name == "temperature")
       put(g.sampling.temperature);
@@ -162,14 +162,14 @@ class Chat {
     else if (name == "seed")
       put(seed_.emplace());
     else
-      fmt::print(stderr, "/set knows temperature, top-p, top-k, min-p, max-tokens and seed.\n");
+      tell("/set knows temperature, top-p, top-k, min-p, max-tokens and seed.\n");
   }
 
   void save(const std::string& path) {
     std::ofstream file(path);
     for (const auto& m : messages_) file << m.role << ": " << m.content << "\n\n";
     file.close();
-    if (!file) fmt::print(stderr, "/save {}: cannot be written.\n", path);
+    if (!file) tell(fmt::format("/save {}: cannot be written.\n", path));
   }
 
   // Answers the last message. Messages stay as they were before it when that fails.

@@ -54,9 +54,9 @@ engine::TextResult TextModel::run(engine::TextTask task, std::span<const engine:
   auto result = encoder->run(task, inputs, options);
   run_seconds = watch.lap();
   if (result.truncated)
-    fmt::print(
-        stderr, "rose: warning: {} of {} texts were cut to {} tokens\n", result.truncated, inputs.size(),
-        options.max_tokens ? std::min(options.max_tokens, encoder->max_tokens()) : encoder->max_tokens());
+    tell(fmt::format(
+        "rose: warning: {} of {} texts were cut to {} tokens\n", result.truncated, inputs.size(),
+        options.max_tokens ? std::min(options.max_tokens, encoder->max_tokens()) : encoder->max_tokens()));
   return result;
 }
 

@@ -107,6 +107,8 @@ TEST_F(PullCommand, InterruptedItKeepsWhatHasArrived) {
   EXPECT_EQ(first->wait(), 130);
   EXPECT_THAT(hub::test::read_file(folder_.path() / "first"), HasSubstr("interrupted"));
   EXPECT_FALSE(fs::exists(repo("held") / "snapshots"));
+  for (const auto& entry : fs::directory_iterator(repo("held") / "blobs"))
+    EXPECT_THAT(entry.path().filename().string(), HasSubstr(".incomplete"));
   release();
   auto result = rose({"pull", "test/held", "--json", "--quiet"});
   ASSERT_EQ(result.status, kDone) << result.output;
@@ -122,6 +124,18 @@ TEST_F(PullCommand, TwoAtOnceFetchOnce) {
   EXPECT_EQ(first->wait(), kDone);
   EXPECT_EQ(second->wait(), kDone);
   EXPECT_THAT(second->read_line(), HasSubstr("all there already"));
+}
+
+// Files and connections that are opened must not take the places of closed streams and be written to.
+TEST_F(PullCommand, WithoutAnyStreams) {
+  std::vector<std::string> command{"/usr/bin/env"};
+  for (const auto& setting : environment()) command.push_back(setting);
+  command.insert(command.end(),
+                 {"/bin/sh", "-c", "exec " ROSE_BINARY_DIR "/bin/rose pull test/plain <&- >&- 2>&-"});
+  EXPECT_EQ(run_process(command).status, kFailed);  // its result could not be written
+  auto result = rose({"pull", "test/plain", "--verify"});
+  EXPECT_EQ(result.status, kDone);
+  EXPECT_THAT(result.output, HasSubstr("all there already"));
 }
 
 TEST_F(PullCommand, RefusalsAndExitCodes) {

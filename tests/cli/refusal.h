@@ -23,6 +23,13 @@ inline ProcessResult rose_in_time(const std::vector<std::string>& arguments,
   return run_process(command);
 }
 
+// A script of bash, in which $ROSE is the program.
+inline ProcessResult bash_in_time(const std::string& script) {
+  return run_process({"/usr/bin/timeout", "-s", "KILL", "120", "/usr/bin/env",
+                      "ROSE=" ROSE_BINARY_DIR "/bin/rose", "ROSE_CACHE=" ROSE_BINARY_DIR "/test-cache",
+                      "/bin/bash", "-c", script});
+}
+
 inline std::string joined(const std::vector<std::string>& words) {
   std::string text;
   for (const auto& word : words) text += word.substr(0, 100) + " ";
