@@ -15,12 +15,14 @@ namespace {
 
 double milliseconds(double seconds) { return std::round(seconds * 1e5) / 100; }
 
-// As std::getline, but for a line that fills memory (of a device without an end): false, and not at the end.
+constexpr size_t kLongestLine =
+    16 << 20;  // more than any context; a device without an end must not fill memory
+
+// As std::getline, but false ahead of the end at a line that is longer than that.
 bool get_line(std::istream& lines, std::string& line) {
-  constexpr size_t kMost = 64 << 20;
   line.clear();
   for (char c; lines.get(c) && c != '\n'; line += c)
-    if (line.size() == kMost) return false;
+    if (line.size() == kLongestLine) return false;
   return lines || (lines.eof() && !line.empty());
 }
 
@@ -32,7 +34,8 @@ void add_lines(const std::string& file, std::istream& lines, std::vector<std::st
     expect_utf8(fmt::format("--file {}: line {}", file, number), line);
     if (!line.empty()) texts.push_back(std::move(line));
   }
-  if (lines) throw CliError(fmt::format("--file {}: line {} is larger than 64 MB", file, number));
+  if (lines)
+    throw CliError(fmt::format("--file {}: line {} is larger than {} MB", file, number, kLongestLine >> 20));
   if (!lines.eof()) throw CliError(fmt::format("--file {}: cannot be read to its end", file));
 }
 

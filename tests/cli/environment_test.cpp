@@ -122,8 +122,8 @@ TEST_F(Environment, OutputThatCannotBeWritten) {
   const std::string encoders = source_folder() / "tests/models/data/encoders/", tiny = at("tiny.gguf");
   const std::string homes = "export ROSE_HOME=" + at("home") + " HF_HOME=" + at("home") + "; ";
   ASSERT_EQ(bash_in_time(homes + "$ROSE pull " + at("embedder") + " --name one").status, kDone);
-  std::vector<std::string> commands = {tiny_command(), tiny_command() + " --json", "$ROSE --version", "$ROSE --help",
-                                       "$ROSE pull " + at("embedder") + " --name two"};
+  std::vector<std::string> commands = {tiny_command(), tiny_command() + " --json", "$ROSE --version",
+                                       "$ROSE --help", "$ROSE pull " + at("embedder") + " --name two"};
   for (const std::string& command :
        {"info " + tiny, "embed " + at("embedder") + " --text ab", "score " + tiny + " --text abc",
         "rerank " + encoders + "bert-reranker --query cat --document dog",
@@ -138,9 +138,9 @@ TEST_F(Environment, OutputThatCannotBeWritten) {
     EXPECT_EQ(full.output, message) << command;
     // The command begins when the pipe has lost its reader.
     const std::string gone = at("gone");
-    auto closed = bash_in_time(homes + "(until [ -e " + gone + " ]; do sleep 0.01; done; exec " + command +
-                               ") | { exec <&-; : > " + gone + "; }; S=${PIPESTATUS[0]}; rm " + gone +
-                               "; exit $S");
+    auto closed =
+        bash_in_time(homes + "(until [ -e " + gone + " ]; do sleep 0.01; done; exec " + command +
+                     ") | { exec <&-; : > " + gone + "; }; S=${PIPESTATUS[0]}; rm " + gone + "; exit $S");
     EXPECT_EQ(closed.status, kFailed) << command;
     EXPECT_EQ(closed.output, message) << command;
   }
