@@ -36,8 +36,11 @@ std::function<void(uint64_t, uint64_t)> loading_to_stderr(std::chrono::milliseco
         const auto now = std::chrono::steady_clock::now();
         if (now < next) return;
         next = now + interval;
-        fmt::print(stderr, "rose: {:.1f} of {:.1f} GB of weights are loaded\n",
-                   static_cast<double>(done) / 1e9, static_cast<double>(queued) / 1e9);
+        // Not fmt::print, which throws where standard error cannot be written.
+        std::fputs(fmt::format("rose: {:.1f} of {:.1f} GB of weights are loaded\n",
+                               static_cast<double>(done) / 1e9, static_cast<double>(queued) / 1e9)
+                       .c_str(),
+                   stderr);
       };
 }
 

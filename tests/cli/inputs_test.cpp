@@ -30,7 +30,9 @@ class Inputs : public ::testing::Test {
     return "$ROSE " + name + " " + model + " ";
   }
   static void expect_refused(const Case& c) {
-    auto result = bash_in_time("ulimit -v 4000000; " + c.arguments);  // no device without an end may fill it
+    // A device without an end must not fill this machine's memory.
+    const bool endless = c.arguments.find("/dev/zero") != std::string::npos && !kSanitized;
+    auto result = bash_in_time((endless ? "ulimit -v 4000000; " : "") + c.arguments);
     const std::string hint = "Try `rose --help`, or --help after the subcommand.\n";
     if (result.output.ends_with(hint)) result.output.resize(result.output.size() - hint.size());
     expect_refusal(result, c.words, c.arguments);

@@ -23,6 +23,13 @@ inline ProcessResult rose_in_time(const std::vector<std::string>& arguments,
   return run_process(command);
 }
 
+// Sanitizers reserve more address space than a limit on it would grant.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 // A script of bash, in which $ROSE is the program.
 inline ProcessResult bash_in_time(const std::string& script) {
   return run_process({"/usr/bin/timeout", "-s", "KILL", "120", "/usr/bin/env",
