@@ -1,6 +1,8 @@
 // UTF-8 policy, normalisation forms and properties.
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "text/unicode/normalize.h"
 #include "text/unicode/properties.h"
 #include "text/unicode/utf8.h"
@@ -38,6 +40,61 @@ TEST(Utf8, EachMaximalWrongSubpartBecomesOneReplacement) {
     EXPECT_EQ(is_valid(c.bytes), c.bytes == c.text);
     EXPECT_TRUE(is_valid(replace_invalid(c.bytes)));
   }
+}
+
+// A second opinion on every length and place of a mistake: character by character.
+bool each_is_valid(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    auto seen = inspect(text, at);
+    if (seen.kind != Sequence::kValid) return false;
+    at += seen.length;
+  }
+  return true;
+}
+
+TEST(Utf8, LongTextsAreCheckedAsTheirCharactersAre) {
+  std::mt19937 random(1);
+  const std::vector<std::vector<uint8_t>> interesting = {{0x00, 0x7F, 'a'},
+                                                         {0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF},
+                                                         {0xC0, 0xC1, 0xC2, 0xDF},
+                                                         {0xE0, 0xE1, 0xED, 0xEE, 0xEF},
+                                                         {0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xF8, 0xFF}};
+  size_t valid = 0;
+  for (int i = 0; i < 200'000; i++) {
+    std::string text;
+    const size_t size = 60 + random() % 80;
+    while (text.size() < size) {
+      char32_t point = random() % (random() % 2 ? 0x80 : random() % 2 ? 0x3000 : 0x110000);
+      if (point < 0xD800 || point >= 0xE000) append(text, point);
+    }
+    if (random() % 4 == 0) text.resize(size);
+    for (auto wrong = random() % 4; wrong > 1; wrong--) {
+      const auto& kind = interesting[random() % interesting.size()];
+      text[random() % text.size()] = static_cast<char>(kind[random() % kind.size()]);
+    }
+    valid += each_is_valid(text);
+    ASSERT_EQ(is_valid(text), each_is_valid(text)) << ::testing::PrintToString(text);
+  }
+  EXPECT_GT(valid, 50'000U);
+}
+
+// All sequences of up to four bytes that matter, at each place of a block and across its end.
+TEST(Utf8, LongTextsWithAnyShortSequence) {
+  const std::vector<int> bytes = {0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0,
+                                  0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF,
+                                  0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xF7, 0xF8, 0xFF};
+  std::string text(96, 'x');
+  size_t round = 0;
+  for (int a : bytes)
+    for (int b : bytes)
+      for (int c : bytes)
+        for (int d : bytes) {
+          const size_t at = 28 + round++ % 69;
+          const int four[] = {a, b, c, d};
+          for (size_t i = 0; i < 4 && at + i < text.size(); i++) text[at + i] = static_cast<char>(four[i]);
+          ASSERT_EQ(is_valid(text), each_is_valid(text)) << ::testing::PrintToString(text);
+          text.assign(96, 'x');
+        }
 }
 
 TEST(Utf8, EveryCodePointSurvivesEncodingAndDecoding) {

@@ -17,7 +17,7 @@ class JsonScanner {
 
   /// The first character of the next value or token, 0 at the end.
   char peek() {
-    while (at_ < text_.size() && is_space(text_[at_])) at_++;
+    if (at_ < text_.size() && is_space(text_[at_])) skip_spaces();
     return at_ < text_.size() ? text_[at_] : '\0';
   }
   bool accept(char c) {
@@ -70,7 +70,9 @@ class JsonScanner {
   [[noreturn]] void fail_expected(char c) const;
   std::string_view escaped_string(size_t begin, std::string& buffer);
   uint32_t hex4();
+  void skip_spaces();
   void skip_string();
+  void skip_nested();
 
   std::string_view text_;
   std::string_view document_;

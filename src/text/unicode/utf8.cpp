@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "text/unicode/utf8_vector.h"
+
 namespace rose::text::unicode {
 
 void append(std::string& out, char32_t point) {
@@ -47,6 +49,7 @@ Inspected inspect(std::string_view text, size_t at) {
 }
 
 bool is_valid(std::string_view text) {
+  if (text.size() >= 64 && has_vectors()) return valid_by_vectors(text.data(), text.size());
   for (size_t at = 0; at < text.size();) {
     uint64_t eight = 0;
     while (text.size() - at >= 8 &&
