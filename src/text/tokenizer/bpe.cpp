@@ -12,6 +12,7 @@ namespace rose::text {
 struct Bpe::State : Scratch {
   WordCache cache;
   BpeMerges::Workspace work;
+  std::string chars;
 };
 
 Bpe::Bpe(Vocabulary vocabulary, BpeMerges merges, BpeOptions options)
@@ -30,13 +31,6 @@ void Bpe::index_bytes() {
     throw TextError("tokenizer model: a byte-level BPE with a subword prefix or suffix is not supported");
   for (int byte = 0; byte < 256; byte++)
     of_byte_[byte] = vocabulary_.find(unicode::encode(byte_to_char(static_cast<unsigned char>(byte))));
-  if (!options_.ignore_merges) return;
-  words_.reserve(vocabulary_.size(), vocabulary_.size() * 8);
-  std::string bytes;
-  for (TokenId id = 0; id < vocabulary_.id_limit(); id++) {
-    bytes.clear();
-    if (append_bytes_of_chars(vocabulary_.token(id), bytes) && !bytes.empty()) words_.add(bytes, id);
-  }
 }
 
 void Bpe::index_borders() {
@@ -65,7 +59,13 @@ void Bpe::encode_word(std::string_view word, State& state, std::vector<TokenId>&
 
 void Bpe::merge_word(std::string_view word, State& state, std::vector<TokenId>& ids) const {
   if (options_.ignore_merges) {
-    TokenId whole = options_.maps_bytes ? words_.find(word) : vocabulary_.find(word);
+    std::string_view token = word;
+    if (options_.maps_bytes) {
+      state.chars.clear();
+      append_chars_of_bytes(word, state.chars);
+      token = state.chars;
+    }
+    TokenId whole = vocabulary_.find(token);
     if (whole != kNoToken) return ids.push_back(whole);
   }
   size_t from = ids.size();

@@ -41,7 +41,6 @@ class Bpe : public Model {
   TokenId unknown_ = kNoToken;
   ByteTokens byte_tokens_;
   TokenId of_byte_[256];  ///< maps_bytes: the token of each byte
-  Vocabulary words_;      ///< maps_bytes and ignore_merges: tokens as raw bytes
   WordBorders borders_;   ///< characters only: cuts whole texts into words
 };
 

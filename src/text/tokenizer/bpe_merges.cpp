@@ -8,39 +8,29 @@
 
 namespace rose::text {
 
-BpeMerges::BpeMerges(const std::vector<PairRule>& rules) {
-  reserve(rules.size());
+BpeMerges::BpeMerges(std::vector<Merge> merges) : merges_(std::move(merges)) {
+  if (merges_.empty()) return;
+  if (merges_.size() >= 0xFFFFFFFF) throw TextError("tokenizer: more than 4 billion merges");
+  slots_.resize(std::bit_ceil(merges_.size() + merges_.size() / 2 + 16));
+  shift_ = 64 - std::countr_zero(slots_.size());
   // The slots lie scattered in a table larger than the cache; fetching them ahead hides most of the wait.
-  constexpr size_t kAhead = 12;
-  for (size_t i = 0; i < rules.size(); i++) {
-    if (i + kAhead < rules.size()) {
-      const PairRule& later = rules[i + kAhead];
-      __builtin_prefetch(&slots_[place(static_cast<uint64_t>(later.left) << 32 | later.right)], 1);
+  constexpr size_t kAhead = 16;
+  for (size_t i = 0; i < merges_.size(); i++) {
+    if (i + kAhead < merges_.size()) {
+      const Merge& later = merges_[i + kAhead];
+      __builtin_prefetch(&slots_[place(hash_of(later.left, later.right))], 1);
     }
-    add(rules[i].left, rules[i].right, rules[i].rule);
+    const auto [left, right, merged] = merges_[i];
+    const uint64_t hash = hash_of(left, right);
+    const auto tag = static_cast<uint32_t>(hash);
+    auto is_this = [&](const Slot& slot) {
+      return slot.tag == tag && merges_[slot.next_rank - 1].left == left &&
+             merges_[slot.next_rank - 1].right == right;
+    };
+    size_t at = place(hash);
+    while (slots_[at].next_rank != 0 && !is_this(slots_[at])) at = (at + 1) & (slots_.size() - 1);
+    slots_[at] = {tag, static_cast<uint32_t>(i + 1)};
   }
-}
-
-void BpeMerges::reserve(size_t rules) { grow(std::bit_ceil(rules + rules / 2 + 16)); }
-
-void BpeMerges::grow(size_t slots) {
-  if (slots <= slots_.size()) return;
-  std::vector<Slot> old = std::move(slots_);
-  slots_.assign(slots, Slot());
-  shift_ = 64 - std::countr_zero(slots);
-  count_ = 0;
-  for (const Slot& slot : old)
-    if (slot.key != kEmpty)
-      add(static_cast<TokenId>(slot.key >> 32), static_cast<TokenId>(slot.key), slot.rule);
-}
-
-void BpeMerges::add(TokenId left, TokenId right, Rule rule) {
-  if (count_ * 3 >= slots_.size() * 2) grow(std::max<size_t>(slots_.size() * 2, 64));
-  uint64_t key = static_cast<uint64_t>(left) << 32 | right;
-  size_t at = place(key);
-  while (slots_[at].key != kEmpty && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
-  count_ += slots_[at].key == kEmpty;
-  slots_[at] = {key, rule};
 }
 
 void BpeMerges::apply(std::vector<TokenId>& ids, size_t from, Workspace& work) const {

@@ -18,25 +18,26 @@ class BpeMerges {
   };
   static constexpr Rule kNone{0xFFFFFFFF, kNoToken};
 
-  /// A pair with its rule.
-  struct PairRule {
-    TokenId left, right;
-    Rule rule;
+  /// A rule; its rank is its place in the list.
+  struct Merge {
+    TokenId left, right, merged;
   };
 
   BpeMerges() = default;
-  explicit BpeMerges(const std::vector<PairRule>& rules);
+  /// Of merges of one pair the last counts.
+  explicit BpeMerges(std::vector<Merge> merges);
 
-  void reserve(size_t rules);
-  /// A pair given again takes the new rule.
-  void add(TokenId left, TokenId right, Rule rule);
   Rule find(TokenId left, TokenId right) const {
     if (slots_.empty()) return kNone;
-    uint64_t key = static_cast<uint64_t>(left) << 32 | right;
-    for (size_t at = place(key);; at = (at + 1) & (slots_.size() - 1)) {
-      if (slots_[at].key == key) return slots_[at].rule;
-      if (slots_[at].key == kEmpty) return kNone;
+    uint64_t hash = hash_of(left, right);
+    auto tag = static_cast<uint32_t>(hash);
+    for (size_t at = place(hash); slots_[at].next_rank != 0; at = (at + 1) & (slots_.size() - 1)) {
+      if (slots_[at].tag != tag) continue;
+      uint32_t rank = slots_[at].next_rank - 1;
+      const Merge& merge = merges_[rank];
+      if (merge.left == left && merge.right == right) return {rank, merge.merged};
     }
+    return kNone;
   }
 
   /// Buffers that apply() reuses from word to word.
@@ -55,19 +56,23 @@ class BpeMerges {
   void apply(std::vector<TokenId>& ids, size_t from, Workspace& work) const;
 
  private:
-  static constexpr uint64_t kEmpty = ~uint64_t{0};
+  /// Eight bytes, so that the table of half a million merges is small; most pairs have no rule, and the tag
+  /// says so.
   struct Slot {
-    uint64_t key = kEmpty;
-    Rule rule = kNone;
+    uint32_t tag = 0;
+    uint32_t next_rank = 0;  ///< one more than the rank; 0: free
   };
-  size_t place(uint64_t key) const { return (key * 0x9E3779B97F4A7C15) >> shift_; }
-  void grow(size_t slots);
+  static uint64_t hash_of(TokenId left, TokenId right) {
+    __uint128_t product = (static_cast<__uint128_t>(left) << 32 | right) * 0x9E3779B97F4A7C15;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  }
+  size_t place(uint64_t hash) const { return hash >> shift_; }
   size_t apply_short(TokenId* ids, size_t count, Workspace& work) const;
   size_t apply_long(TokenId* ids, size_t count, Workspace& work) const;
 
+  std::vector<Merge> merges_;
   std::vector<Slot> slots_;
   int shift_ = 64;
-  size_t count_ = 0;
 };
 
 }  // namespace rose::text

@@ -35,8 +35,12 @@ char32_t byte_to_char(unsigned char byte) { return kAlphabet.char_of[byte]; }
 std::string bytes_to_chars(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size() * 2);
-  for (char byte : bytes) unicode::append(out, byte_to_char(static_cast<unsigned char>(byte)));
+  append_chars_of_bytes(bytes, out);
   return out;
+}
+
+void append_chars_of_bytes(std::string_view bytes, std::string& out) {
+  for (char byte : bytes) unicode::append(out, byte_to_char(static_cast<unsigned char>(byte)));
 }
 
 bool append_bytes_of_chars(std::string_view chars, std::string& out) {

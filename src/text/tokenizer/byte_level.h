@@ -13,6 +13,7 @@ char32_t byte_to_char(unsigned char byte);
 
 /// The text with every byte written as its character.
 std::string bytes_to_chars(std::string_view bytes);
+void append_chars_of_bytes(std::string_view bytes, std::string& out);
 
 /// Appends the bytes that the characters stand for. Returns false, with `out` as it was, if some character
 /// stands for no byte.

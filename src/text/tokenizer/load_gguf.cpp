@@ -6,6 +6,7 @@
 
 #include "text/tokenizer/bpe.h"
 #include "text/tokenizer/gguf_vocabulary.h"
+#include "text/tokenizer/merge_reader.h"
 #include "text/tokenizer/sentencepiece_bpe.h"
 #include "text/tokenizer/unigram.h"
 #include "text/tokenizer/wordpiece.h"
@@ -94,9 +95,6 @@ class Loader {
     for (auto id : {source.bos, source.eos, source.unknown, source.separator, source.padding, source.cls})
       if (id && *id >= count)
         throw TextError(fmt::format("tokenizer.ggml: the special token id {} is not below {}", *id, count));
-    for (size_t id = 0; id < count; id++)
-      if (!unicode::is_valid(source.tokens[id]))
-        throw TextError(fmt::format("tokenizer.ggml.tokens[{}]: not valid UTF-8", id));
   }
 
   std::unique_ptr<Tokenizer> load() {
@@ -119,12 +117,22 @@ class Loader {
   int32_t type_of(size_t id) const { return source_.token_types.empty() ? kNormal : source_.token_types[id]; }
 
   Vocabulary vocabulary() const {
-    Vocabulary out;
-    out.reserve(source_.tokens.size(), source_.tokens.size() * 8);
+    Vocabulary::Builder out;
+    out.reserve(source_.tokens.size(), source_.tokens.size() * 12);
     for (size_t id = 0; id < source_.tokens.size(); id++)
       is_space_run(id) ? out.add(written(id), static_cast<TokenId>(id))
                        : out.add(source_.tokens[id], static_cast<TokenId>(id));
-    return out;
+    return checked(std::move(out));
+  }
+
+  // Tokens change only by whole characters on their way into the vocabulary, so it shows whether they were
+  // valid.
+  Vocabulary checked(Vocabulary::Builder tokens) const {
+    if (!tokens.is_valid_utf8())
+      for (size_t id = 0; id < source_.tokens.size(); id++)
+        if (!unicode::is_valid(source_.tokens[id]))
+          throw TextError(fmt::format("tokenizer.ggml.tokens[{}]: not valid UTF-8", id));
+    return tokens.build();
   }
 
   // Gemma's runs of spaces are user-defined tokens, which GGUF writes with real spaces. HF has them as
@@ -179,31 +187,23 @@ class Loader {
 
   void load_gpt2() {
     Vocabulary tokens = vocabulary();
-    BpeMerges merges;
-    merges.reserve(source_.merges.size());
-    std::string joined;
-    auto id_of = [&](std::string_view token, size_t rank) {
-      TokenId id = tokens.find(token);
-      if (id == kNoToken)
-        throw TextError(
-            fmt::format("tokenizer.ggml.merges[{}]: needs a token that is not in the vocabulary", rank));
-      return id;
-    };
+    MergeReader merges(tokens, 0, source_.merges.size(), [](size_t rank, std::string_view) {
+      throw TextError(
+          fmt::format("tokenizer.ggml.merges[{}]: needs a token that is not in the vocabulary", rank));
+    });
     for (size_t rank = 0; rank < source_.merges.size(); rank++) {
       std::string_view line = source_.merges[rank];
       size_t space = line.find(' ', 1);
       if (space == std::string_view::npos)
         throw TextError(fmt::format("tokenizer.ggml.merges[{}]: has no space in it", rank));
-      std::string_view left = line.substr(0, space), right = line.substr(space + 1);
-      joined = left;
-      joined += right;
-      merges.add(id_of(left, rank), id_of(right, rank), {static_cast<uint32_t>(rank), id_of(joined, rank)});
+      merges.add(line.substr(0, space), line.substr(space + 1));
     }
+    BpeMerges rules = merges.take();
     Cut cut = cut_of(source_.pre);
     BpeOptions options;
     options.maps_bytes = true;
     options.ignore_merges = cut.ignore_merges;
-    parts_.model = std::make_unique<Bpe>(std::move(tokens), std::move(merges), options);
+    parts_.model = std::make_unique<Bpe>(std::move(tokens), std::move(rules), options);
     parts_.pre_tokenizer = make_pre_tokenizer_sequence(std::move(cut.steps));
     if (cut.nfc) parts_.normalizer = make_unicode_form(unicode::Form::kNfc);
     parts_.decoder = make_byte_level_decoder();
@@ -268,8 +268,8 @@ class Loader {
 
   // GGUF writes word beginnings as SentencePiece does ("▁the") and continuations plainly ("ing").
   void load_bert() {
-    Vocabulary tokens;
-    tokens.reserve(source_.tokens.size(), source_.tokens.size() * 8);
+    Vocabulary::Builder tokens;
+    tokens.reserve(source_.tokens.size(), source_.tokens.size() * 12);
     for (size_t id = 0; id < source_.tokens.size(); id++) {
       std::string_view token = source_.tokens[id];
       constexpr std::string_view kMark = "\u2581";
@@ -283,7 +283,7 @@ class Loader {
       tokens.add(text, static_cast<TokenId>(id));
     }
     std::string unknown(source_.unknown ? source_.tokens[*source_.unknown] : "[UNK]");
-    parts_.model = std::make_unique<WordPiece>(std::move(tokens), unknown, "##", 100);
+    parts_.model = std::make_unique<WordPiece>(checked(std::move(tokens)), unknown, "##", 100);
     parts_.normalizer = make_bert_normalizer({});
     parts_.pre_tokenizer = make_bert_pre_tokenizer();
     parts_.decoder = make_wordpiece_decoder("##", true);

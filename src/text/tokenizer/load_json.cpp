@@ -8,6 +8,7 @@
 #include "text/tokenizer/byte_level.h"
 #include "text/tokenizer/json_fields.h"
 #include "text/tokenizer/json_scanner.h"
+#include "text/tokenizer/merge_reader.h"
 #include "text/tokenizer/parts_json.h"
 #include "text/tokenizer/tokenizer.h"
 #include "text/tokenizer/unigram.h"
@@ -82,57 +83,26 @@ class Sections {
 
 // {"token": id, ...}
 Vocabulary read_vocabulary(const Sections& document) {
-  Vocabulary vocabulary;
+  Vocabulary::Builder vocabulary;
   size_t tokens = document.strings_in("model.vocab");
   vocabulary.reserve(tokens, tokens * 12);
   JsonScanner scanner = document.scan("model.vocab");
   scanner.object([&](std::string_view token) { vocabulary.add(token, scanner.unsigned_integer()); });
-  return vocabulary;
+  return vocabulary.build();
 }
-
-/// Adds merge rules in order of rank.
-class MergeReader {
- public:
-  /// `strings` of the section: two a rule, or one in older files.
-  MergeReader(const Vocabulary& vocabulary, size_t prefix_length, size_t strings)
-      : vocabulary_(vocabulary), prefix_length_(prefix_length) {
-    rules_.reserve(strings / 2);
-  }
-  void add(std::string_view left, std::string_view right) {
-    joined_ = left;
-    joined_ += right.substr(std::min(prefix_length_, right.size()));
-    TokenId left_id = id_of(left), right_id = id_of(right);
-    // Trainers number tokens in the order of their merges, so the next id is mostly the right one.
-    last_joined_++;
-    if (!vocabulary_.has(last_joined_) || vocabulary_.token(last_joined_) != joined_)
-      last_joined_ = id_of(joined_);
-    rules_.push_back({left_id, right_id, {rank_++, last_joined_}});
-  }
-  BpeMerges take() const { return BpeMerges(rules_); }
-
- private:
-  TokenId id_of(std::string_view token) const {
-    TokenId id = vocabulary_.find(token);
-    if (id == kNoToken)
-      throw TextError(
-          fmt::format("tokenizer.json: model.merges[{}] needs the token \"{}\", which model.vocab lacks",
-                      rank_, token.substr(0, 100)));
-    return id;
-  }
-  const Vocabulary& vocabulary_;
-  size_t prefix_length_;
-  uint32_t rank_ = 0;
-  TokenId last_joined_ = 0;
-  std::string joined_;
-  std::vector<BpeMerges::PairRule> rules_;
-};
 
 // [["a", "b"], ...], or as older files have it, ["a b", ...]
 BpeMerges read_merges(const Sections& document, const Vocabulary& vocabulary, size_t prefix_length) {
-  MergeReader reader(vocabulary, prefix_length, document.strings_in("model.merges"));
+  // Two strings a merge, or one in older files, which then grow the list once.
+  MergeReader reader(vocabulary, prefix_length, document.strings_in("model.merges") / 2,
+                     [](size_t rank, std::string_view token) {
+                       throw TextError(fmt::format(
+                           "tokenizer.json: model.merges[{}] needs the token \"{}\", which model.vocab lacks",
+                           rank, token.substr(0, 100)));
+                     });
   JsonScanner scanner = document.scan("model.merges");
-  std::string left, right;
   scanner.array([&] {
+    auto& [left, right] = reader.buffers();
     if (scanner.peek() == '[') {
       scanner.expect('[');
       std::string_view first = scanner.string(left);
@@ -176,7 +146,7 @@ std::unique_ptr<const Model> read_bpe(const Sections& document, bool after_byte_
 
 // [["piece", score], ...]
 std::unique_ptr<const Model> read_unigram(const Sections& document) {
-  Vocabulary vocabulary;
+  Vocabulary::Builder vocabulary;
   std::vector<double> scores;
   JsonScanner scanner = document.scan("model.vocab");
   std::string buffer;
@@ -189,7 +159,7 @@ std::unique_ptr<const Model> read_unigram(const Sections& document) {
   });
   TokenId unknown =
       document.has("model.unk_id") ? document.scan("model.unk_id").unsigned_integer() : kNoToken;
-  return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unknown,
+  return std::make_unique<Unigram>(vocabulary.build(), std::move(scores), unknown,
                                    document.flag("model.byte_fallback"));
 }
 

@@ -37,16 +37,6 @@ Tokenizer::Tokenizer(TokenizerParts parts)
   id_limit_ = vocabulary.id_limit();
   for (const auto& token : added_.all()) id_limit_ = std::max<size_t>(id_limit_, token.id + size_t{1});
   idle_.reserve(16);
-  if (!parts_.decodes_bytes) return;
-  bytes_.reserve(0, vocabulary.size() * 8);
-  std::string buffer;
-  for (TokenId id = 0; id < id_limit_; id++) {
-    const AddedToken* added = added_.find(id);
-    if (!added && !vocabulary.has(id)) continue;
-    std::string_view token = added ? std::string_view(added_.normalized_form(*added)) : vocabulary.token(id);
-    buffer.clear();
-    bytes_.set_text(id, append_bytes_of_chars(token, buffer) ? std::string_view(buffer) : token);
-  }
 }
 
 Tokenizer::~Tokenizer() = default;
@@ -133,7 +123,7 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special_to
   if (parts_.decodes_bytes) {
     std::string bytes;
     for (TokenId id : ids)
-      if (!skip_special_tokens || !added_.is_special(id)) bytes += bytes_.token(id);
+      if (!skip_special_tokens || !added_.is_special(id)) append_bytes(id, bytes);
     return unicode::is_valid(bytes) ? bytes : unicode::replace_invalid(bytes);
   }
   std::vector<std::string> tokens;
@@ -151,9 +141,19 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special_to
   return text;
 }
 
-std::optional<std::string_view> Tokenizer::token_bytes(TokenId id) const {
+// Of a byte-level token; one with a character that stands for no byte is its own text.
+void Tokenizer::append_bytes(TokenId id, std::string& out) const {
+  const AddedToken* added = added_.find(id);
+  std::string_view token =
+      added ? std::string_view(added_.normalized_form(*added)) : parts_.model->vocabulary().token(id);
+  if (!append_bytes_of_chars(token, out)) out += token;
+}
+
+std::optional<std::string> Tokenizer::token_bytes(TokenId id) const {
   if (!parts_.decodes_bytes) return std::nullopt;
-  return bytes_.token(id);
+  std::string bytes;
+  append_bytes(id, bytes);
+  return bytes;
 }
 
 std::string_view Tokenizer::id_to_token(TokenId id) const {

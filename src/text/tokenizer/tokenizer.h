@@ -56,8 +56,8 @@ class Tokenizer {
   std::string decode(std::span<const TokenId> ids, bool skip_special_tokens = true) const;
 
   /// The bytes that a token adds to the text where that does not depend on its neighbours (byte-level
-  /// models); nothing otherwise. Points into the tokenizer.
-  std::optional<std::string_view> token_bytes(TokenId id) const;
+  /// models); nothing otherwise.
+  std::optional<std::string> token_bytes(TokenId id) const;
   /// The token as the vocabulary writes it ("Ġthe", "▁the"); empty for ids without one.
   std::string_view id_to_token(TokenId id) const;
   std::optional<TokenId> token_to_id(std::string_view token) const;
@@ -71,12 +71,12 @@ class Tokenizer {
  private:
   class Lease;
   void encode_plain(std::string_view text, const EncodeOptions& options, std::vector<TokenId>& ids) const;
+  void append_bytes(TokenId id, std::string& out) const;
   void encode_segment(std::string_view text, bool first, Scratch& scratch, std::vector<TokenId>& ids) const;
 
   TokenizerParts parts_;
   AddedTokens added_;
   size_t id_limit_ = 0;
-  Vocabulary bytes_;  ///< decodes_bytes: the raw bytes of each id
 
   // Scratch spaces not in use. A pool, not thread-local storage, so that caches die with the tokenizer.
   mutable std::mutex mutex_;
