@@ -32,7 +32,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* norma
     normalized_.push_back(tokens_[i].content);
     if (tokens_[i].normalized && normalizer) normalizer->apply(normalized_.back());
     index_of_[tokens_[i].id - base_] = static_cast<uint32_t>(i + 1);
-    by_content_.add(tokens_[i].content, tokens_[i].id);
+    by_content_.add(tokens_[i].content, static_cast<TokenId>(i));
   }
   std::vector<Trie::Entry> raw, normal;
   for (size_t i = 0; i < tokens_.size(); i++) {

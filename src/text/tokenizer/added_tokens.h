@@ -41,7 +41,10 @@ class AddedTokens {
   const std::vector<AddedToken>& all() const { return tokens_; }
   /// The added token with this id, or null.
   const AddedToken* find(TokenId id) const;
-  TokenId find(std::string_view content) const { return by_content_.find(content); }
+  TokenId find(std::string_view content) const {
+    TokenId index = by_content_.find(content);
+    return index == kNoToken ? kNoToken : tokens_[index].id;
+  }
   bool is_special(TokenId id) const;
   /// What a decoder gets to see for the token: its normalised form.
   const std::string& normalized_form(const AddedToken& token) const;
@@ -51,7 +54,7 @@ class AddedTokens {
   std::vector<std::string> normalized_;  ///< per token
   std::vector<uint32_t> index_of_;       ///< per id - base_, one more than the index in tokens_; 0: none
   TokenId base_ = 0;                     ///< smallest id
-  Vocabulary by_content_;
+  Vocabulary by_content_;                ///< content -> index in tokens_
   Trie raw_;
   Trie normal_;
 };

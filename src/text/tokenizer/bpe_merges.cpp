@@ -8,10 +8,10 @@
 
 namespace rose::text {
 
-BpeMerges::BpeMerges(std::vector<Merge> merges) : merges_(std::move(merges)) {
+BpeMerges::BpeMerges(LargeVector<Merge> merges) : merges_(std::move(merges)) {
   if (merges_.empty()) return;
   if (merges_.size() >= 0xFFFFFFFF) throw TextError("tokenizer: more than 4 billion merges");
-  slots_.resize(std::bit_ceil(merges_.size() + merges_.size() / 2 + 16));
+  slots_ = ZeroTable<Slot>(std::bit_ceil(merges_.size() + merges_.size() / 2 + 16));
   shift_ = 64 - std::countr_zero(slots_.size());
   // The slots lie scattered in a table larger than the cache; fetching them ahead hides most of the wait.
   constexpr size_t kAhead = 16;

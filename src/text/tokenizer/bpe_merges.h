@@ -25,7 +25,7 @@ class BpeMerges {
 
   BpeMerges() = default;
   /// Of merges of one pair the last counts.
-  explicit BpeMerges(std::vector<Merge> merges);
+  explicit BpeMerges(LargeVector<Merge> merges);
 
   Rule find(TokenId left, TokenId right) const {
     if (slots_.empty()) return kNone;
@@ -59,8 +59,8 @@ class BpeMerges {
   /// Eight bytes, so that the table of half a million merges is small; most pairs have no rule, and the tag
   /// says so.
   struct Slot {
-    uint32_t tag = 0;
-    uint32_t next_rank = 0;  ///< one more than the rank; 0: free
+    uint32_t tag;
+    uint32_t next_rank;  ///< one more than the rank; 0: free
   };
   static uint64_t hash_of(TokenId left, TokenId right) {
     __uint128_t product = (static_cast<__uint128_t>(left) << 32 | right) * 0x9E3779B97F4A7C15;
@@ -70,8 +70,8 @@ class BpeMerges {
   size_t apply_short(TokenId* ids, size_t count, Workspace& work) const;
   size_t apply_long(TokenId* ids, size_t count, Workspace& work) const;
 
-  std::vector<Merge> merges_;
-  std::vector<Slot> slots_;
+  LargeVector<Merge> merges_;
+  ZeroTable<Slot> slots_;
   int shift_ = 64;
 };
 

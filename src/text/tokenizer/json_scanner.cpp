@@ -202,7 +202,6 @@ void JsonScanner::skip_spaces() {
 }
 
 void JsonScanner::skip_string() {
-  strings_skipped_++;
   for (at_++; at_ < text_.size(); at_++) {
     if (text_[at_] == '"') {
       at_++;
@@ -239,7 +238,6 @@ void JsonScanner::skip_nested() {
     const int opened = std::popcount(block.opening), closed = std::popcount(block.closing);
     if (depth > closed && depth + opened <= kDeepest) {
       depth += opened - closed;
-      strings_skipped_ += static_cast<size_t>(std::popcount(quotes & inside));
     } else {
       for (uint64_t brackets = block.opening | block.closing; brackets != 0; brackets &= brackets - 1) {
         const uint64_t bit = brackets & -brackets;
@@ -248,12 +246,10 @@ void JsonScanner::skip_nested() {
           fail("nested more than 100 deep");
         }
         if ((block.closing & bit) != 0 && --depth == 0) {
-          strings_skipped_ += static_cast<size_t>(std::popcount(quotes & inside & (bit - 1)));
           at_ += static_cast<size_t>(std::countr_zero(bit)) + 1;
           return;
         }
       }
-      strings_skipped_ += static_cast<size_t>(std::popcount(quotes & inside));
     }
     if (left <= 64) break;
   }
@@ -264,7 +260,6 @@ void JsonScanner::skip_nested() {
 std::string_view JsonScanner::value() {
   char first = peek();
   size_t begin = at_;
-  strings_skipped_ = 0;
   if (first == '"') {
     skip_string();
   } else if (first == '{' || first == '[') {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -30,14 +31,21 @@ class JsonScanner {
   }
   /// A decoded string: a view into the document, or into `buffer` if it had escapes.
   std::string_view string(std::string& buffer);
+  /// How many bytes of the document there are from the beginning of a string on; its size if it is in a
+  /// buffer.
+  size_t readable(std::string_view string) const {
+    const char* end = text_.data() + text_.size();
+    bool inside = std::less_equal<>()(text_.data(), string.data()) && std::less<>()(string.data(), end);
+    return inside ? static_cast<size_t>(end - string.data()) : string.size();
+  }
   uint32_t unsigned_integer();
   double number();
   bool boolean();
   /// Skips a value of any kind (at most 100 deep) and returns its text. Finds its end only; what is inside is
   /// checked by whoever reads it.
   std::string_view value();
-  /// Number of strings in the last value() skipped: how much there will be to read.
-  size_t strings_skipped() const { return strings_skipped_; }
+  /// Bytes of the document from here on.
+  size_t left() const { return text_.size() - at_; }
   /// Offset in the document.
   size_t offset() const { return offset_ + at_; }
   [[noreturn]] void fail(std::string_view what) const;
@@ -78,7 +86,6 @@ class JsonScanner {
   std::string_view document_;
   size_t offset_;
   size_t at_ = 0;
-  size_t strings_skipped_ = 0;
 };
 
 }  // namespace rose::text

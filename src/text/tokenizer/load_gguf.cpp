@@ -196,7 +196,7 @@ class Loader {
       size_t space = line.find(' ', 1);
       if (space == std::string_view::npos)
         throw TextError(fmt::format("tokenizer.ggml.merges[{}]: has no space in it", rank));
-      merges.add(line.substr(0, space), line.substr(space + 1));
+      merges.add({line.substr(0, space), line.size()}, {line.substr(space + 1), line.size() - space - 1});
     }
     BpeMerges rules = merges.take();
     Cut cut = cut_of(source_.pre);

@@ -20,18 +20,59 @@ namespace {
 
 using nlohmann::json;
 constexpr std::string_view kDocument = "tokenizer.json";
+constexpr const char* kPrefix = "model.continuing_subword_prefix";
+
+// {"token": id, ...}
+Vocabulary read_vocabulary(JsonScanner& scanner) {
+  Vocabulary::Builder vocabulary;
+  vocabulary.reserve(scanner.left() / 16,
+                     scanner.left() / 4);  // about; memory that is not used is not touched
+  scanner.object([&](std::string_view token) {
+    vocabulary.add(token, scanner.unsigned_integer(), scanner.readable(token));
+  });
+  return vocabulary.build();
+}
+
+// [["a", "b"], ...], or as older files have it, ["a b", ...]
+BpeMerges read_merges(JsonScanner& scanner, const Vocabulary& vocabulary, size_t prefix_length) {
+  MergeReader reader(vocabulary, prefix_length, scanner.left() / 24, [](size_t rank, std::string_view token) {
+    throw TextError(
+        fmt::format("tokenizer.json: model.merges[{}] needs the token \"{}\", which model.vocab lacks", rank,
+                    token.substr(0, 100)));
+  });
+  scanner.array([&] {
+    auto& [left, right] = reader.buffers();
+    if (scanner.peek() == '[') {
+      scanner.expect('[');
+      std::string_view first = scanner.string(left);
+      scanner.expect(',');
+      std::string_view second = scanner.string(right);
+      scanner.expect(']');
+      return reader.add({first, scanner.readable(first)}, {second, scanner.readable(second)});
+    }
+    std::string_view line = scanner.string(left);
+    if (line.starts_with("#version")) return;
+    size_t space = line.find(' ');
+    if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos)
+      scanner.fail("a merge must be two tokens with one space between them");
+    const size_t readable = scanner.readable(line);
+    reader.add({line.substr(0, space), readable}, {line.substr(space + 1), readable - space - 1});
+  });
+  return reader.take();
+}
 
 /// The members of the document as unparsed text; those of "model" under "model.NAME". Found in one pass,
-/// since the file may be tens of megabytes.
+/// since the file may be tens of megabytes; what is largest, vocabulary and merges, is read in the same pass
+/// where it can be.
 class Sections {
  public:
   explicit Sections(std::string_view text) {
     JsonScanner scanner(text, kDocument);
-    auto record = [&](std::string key) {
+    auto record = [&](const std::string& key) {
       scanner.peek();
-      size_t begin = scanner.offset();
-      std::string_view value = scanner.value();
-      members_[std::move(key)] = {value, begin, scanner.strings_skipped()};
+      const size_t begin = scanner.offset();
+      if (!read_early(key, scanner)) scanner.value();
+      members_[key] = {text.substr(begin, scanner.offset() - begin), begin};
     };
     scanner.object([&](std::string_view key) {
       std::string name(key);
@@ -66,60 +107,47 @@ class Sections {
     return std::string(scan(key).string(buffer));
   }
   bool flag(const std::string& key) const { return has(key) && scan(key).boolean(); }
-  /// Number of strings in a section.
-  size_t strings_in(const std::string& key) const {
-    auto found = members_.find(key);
-    return found == members_.end() ? 0 : found->second.strings;
+
+  /// "model.vocab" as {"token": id, ...}. Only once.
+  Vocabulary take_vocabulary() {
+    if (vocabulary_) return std::move(*vocabulary_);
+    JsonScanner scanner = scan("model.vocab");
+    return read_vocabulary(scanner);
+  }
+  /// "model.merges" of take_vocabulary(). Only once.
+  BpeMerges take_merges(const Vocabulary& vocabulary, const std::string& prefix) {
+    if (merges_ && prefix == early_prefix_) return std::move(*merges_);
+    JsonScanner scanner = scan("model.merges");
+    return read_merges(scanner, vocabulary, prefix.size());
   }
 
  private:
   struct Member {
     std::string_view text;
     size_t offset;
-    size_t strings;
   };
-  std::map<std::string, Member> members_;
-};
 
-// {"token": id, ...}
-Vocabulary read_vocabulary(const Sections& document) {
-  Vocabulary::Builder vocabulary;
-  size_t tokens = document.strings_in("model.vocab");
-  vocabulary.reserve(tokens, tokens * 12);
-  JsonScanner scanner = document.scan("model.vocab");
-  scanner.object([&](std::string_view token) { vocabulary.add(token, scanner.unsigned_integer()); });
-  return vocabulary.build();
-}
-
-// [["a", "b"], ...], or as older files have it, ["a b", ...]
-BpeMerges read_merges(const Sections& document, const Vocabulary& vocabulary, size_t prefix_length) {
-  // Two strings a merge, or one in older files, which then grow the list once.
-  MergeReader reader(vocabulary, prefix_length, document.strings_in("model.merges") / 2,
-                     [](size_t rank, std::string_view token) {
-                       throw TextError(fmt::format(
-                           "tokenizer.json: model.merges[{}] needs the token \"{}\", which model.vocab lacks",
-                           rank, token.substr(0, 100)));
-                     });
-  JsonScanner scanner = document.scan("model.merges");
-  scanner.array([&] {
-    auto& [left, right] = reader.buffers();
-    if (scanner.peek() == '[') {
-      scanner.expect('[');
-      std::string_view first = scanner.string(left);
-      scanner.expect(',');
-      std::string_view second = scanner.string(right);
-      scanner.expect(']');
-      return reader.add(first, second);
+  // Whether the value is one that can be read now, and has been. Of a key given twice the last counts.
+  bool read_early(const std::string& key, JsonScanner& scanner) {
+    if (key == "model.vocab") {
+      vocabulary_.reset(), merges_.reset();
+      if (scanner.peek() != '{') return false;
+      vocabulary_ = read_vocabulary(scanner);
+      return true;
     }
-    std::string_view line = scanner.string(left);
-    if (line.starts_with("#version")) return;
-    size_t space = line.find(' ');
-    if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos)
-      scanner.fail("a merge must be two tokens with one space between them");
-    reader.add(line.substr(0, space), line.substr(space + 1));
-  });
-  return reader.take();
-}
+    if (key != "model.merges") return false;
+    merges_.reset();
+    if (scanner.peek() != '[' || !vocabulary_ || text_or("model.type", "BPE") != "BPE") return false;
+    early_prefix_ = text_or(kPrefix, "");
+    merges_ = read_merges(scanner, *vocabulary_, early_prefix_.size());
+    return true;
+  }
+
+  std::map<std::string, Member> members_;
+  std::optional<Vocabulary> vocabulary_;
+  std::optional<BpeMerges> merges_;
+  std::string early_prefix_;  ///< that merges_ was read with
+};
 
 bool has_all_bytes(const Vocabulary& vocabulary) {
   for (int byte = 0; byte < 256; byte++)
@@ -128,16 +156,16 @@ bool has_all_bytes(const Vocabulary& vocabulary) {
   return true;
 }
 
-std::unique_ptr<const Model> read_bpe(const Sections& document, bool after_byte_level, bool& raw_bytes) {
+std::unique_ptr<const Model> read_bpe(Sections& document, bool after_byte_level, bool& raw_bytes) {
   BpeOptions options;
   options.unknown_token = document.text_or("model.unk_token", "");
-  options.subword_prefix = document.text_or("model.continuing_subword_prefix", "");
+  options.subword_prefix = document.text_or(kPrefix, "");
   options.word_suffix = document.text_or("model.end_of_word_suffix", "");
   options.fuse_unknown = document.flag("model.fuse_unk");
   options.byte_fallback = document.flag("model.byte_fallback");
   options.ignore_merges = document.flag("model.ignore_merges");
-  Vocabulary vocabulary = read_vocabulary(document);
-  BpeMerges merges = read_merges(document, vocabulary, options.subword_prefix.size());
+  Vocabulary vocabulary = document.take_vocabulary();
+  BpeMerges merges = document.take_merges(vocabulary, options.subword_prefix);
   bool drops_unknown = options.unknown_token.empty() && !options.byte_fallback;
   bool plain = options.subword_prefix.empty() && options.word_suffix.empty();
   raw_bytes = options.maps_bytes = after_byte_level && plain && (drops_unknown || has_all_bytes(vocabulary));
@@ -167,11 +195,11 @@ std::unique_ptr<const Model> read_unigram(const Sections& document) {
 std::string model_type(const Sections& document) {
   if (document.has("model.type")) return document.text_or("model.type", "");
   if (document.has("model.merges")) return "BPE";
-  if (document.has("model.continuing_subword_prefix")) return "WordPiece";
+  if (document.has(kPrefix)) return "WordPiece";
   return document.has("model.vocab") && document.scan("model.vocab").peek() == '[' ? "Unigram" : "WordLevel";
 }
 
-std::unique_ptr<const Model> read_model(const Sections& document, bool after_byte_level, bool& raw_bytes) {
+std::unique_ptr<const Model> read_model(Sections& document, bool after_byte_level, bool& raw_bytes) {
   std::string type = model_type(document);
   if (type == "BPE") return read_bpe(document, after_byte_level, raw_bytes);
   if (type == "Unigram") return read_unigram(document);
@@ -179,12 +207,12 @@ std::unique_ptr<const Model> read_model(const Sections& document, bool after_byt
     uint32_t limit = document.has("model.max_input_chars_per_word")
                          ? document.scan("model.max_input_chars_per_word").unsigned_integer()
                          : 100;
-    return std::make_unique<WordPiece>(read_vocabulary(document),
+    return std::make_unique<WordPiece>(document.take_vocabulary(),
                                        document.text_or("model.unk_token", "[UNK]"),
-                                       document.text_or("model.continuing_subword_prefix", "##"), limit);
+                                       document.text_or(kPrefix, "##"), limit);
   }
   if (type == "WordLevel")
-    return std::make_unique<WordLevel>(read_vocabulary(document),
+    return std::make_unique<WordLevel>(document.take_vocabulary(),
                                        document.text_or("model.unk_token", "<unk>"));
   throw TextError(fmt::format("tokenizer.json: model.type \"{}\" is not a known model", type));
 }
@@ -217,10 +245,10 @@ std::vector<AddedToken> read_added_tokens(const Sections& document, const Vocabu
         scanner.value();
     });
     if (token.content.empty()) return;
-    token.id = seen.find(token.content);
-    if (token.id == kNoToken) token.id = vocabulary.find(token.content);
+    TokenId before = seen.find(token.content);  // its place in the list
+    token.id = before == kNoToken ? vocabulary.find(token.content) : tokens[before].id;
     if (token.id == kNoToken) token.id = next_id++;
-    seen.add(token.content, token.id);
+    seen.add(token.content, static_cast<TokenId>(tokens.size()));
     tokens.push_back(std::move(token));
   });
   return tokens;

@@ -9,45 +9,51 @@ MergeReader::MergeReader(const Vocabulary& vocabulary, size_t prefix_length, siz
   merges_.reserve(expected);
 }
 
-void MergeReader::add(std::string_view left, std::string_view right) {
+void MergeReader::add(Text left, Text right) {
   Pending& pending = batch_[filled_];
-  pending.left = left, pending.right = right;
-  pending.left_hash = hash_bytes(left), pending.right_hash = hash_bytes(right);
-  vocabulary_.prefetch(pending.left_hash);
-  vocabulary_.prefetch(pending.right_hash);
+  pending.left = left.text, pending.right = right.text;
+  pending.left_key = TextKey::of(left.text, left.readable);
+  pending.right_key = TextKey::of(right.text, right.readable);
+  vocabulary_.prefetch(pending.left_key);
+  vocabulary_.prefetch(pending.right_key);
   if (++filled_ == kBatch) resolve();
 }
 
 void MergeReader::resolve() {
   for (size_t i = 0; i < filled_; i++) {
     const Pending& pending = batch_[i];
-    TokenId left = id_of(pending.left, pending.left_hash), right = id_of(pending.right, pending.right_hash);
-    merges_.push_back({left, right, joined(pending.left, pending.right)});
+    TokenId left = id_of(pending.left, pending.left_key), right = id_of(pending.right, pending.right_key);
+    merges_.push_back({left, right, joined(pending)});
   }
   filled_ = 0;
 }
 
-TokenId MergeReader::id_of(std::string_view token, uint64_t hash) const {
-  TokenId id = vocabulary_.find(token, hash);
+TokenId MergeReader::id_of(std::string_view token, const TextKey& key) const {
+  TokenId id = vocabulary_.find(token, key);
   if (id == kNoToken) missing_(merges_.size(), token);
   return id;
 }
 
-bool MergeReader::is_joined(TokenId id, std::string_view left, std::string_view rest) const {
-  std::string_view token = vocabulary_.token(id);
-  return token.size() == left.size() + rest.size() && vocabulary_.has(id) &&
-         same_bytes(token.data(), left.data(), left.size()) &&
+bool MergeReader::is_joined(TokenId id, const Pending& pending, std::string_view rest) const {
+  const std::string_view token = vocabulary_.token(id), left = pending.left;
+  if (token.size() != left.size() + rest.size() || !vocabulary_.has(id)) return false;
+  if (token.size() <= TextKey::kWhole && prefix_length_ == 0) {
+    const TextKey both = TextKey::joined(pending.left_key, pending.right_key);
+    const TextKey key = TextKey::of(token, vocabulary_.readable(token));
+    return both.head == key.head && both.tail == key.tail;
+  }
+  return same_bytes(token.data(), left.data(), left.size()) &&
          same_bytes(token.data() + left.size(), rest.data(), rest.size());
 }
 
 // Trainers number tokens in the order of their merges, and converters list all merges of a token one after
 // the other, so the id is mostly that of the merge before or the next one.
-TokenId MergeReader::joined(std::string_view left, std::string_view right) {
-  std::string_view rest = right.substr(std::min(prefix_length_, right.size()));
-  if (is_joined(last_joined_, left, rest)) return last_joined_;
-  if (is_joined(last_joined_ + 1, left, rest)) return ++last_joined_;
-  text_.assign(left).append(rest);
-  return last_joined_ = id_of(text_, hash_bytes(text_));
+TokenId MergeReader::joined(const Pending& pending) {
+  const std::string_view rest = pending.right.substr(std::min(prefix_length_, pending.right.size()));
+  if (is_joined(last_joined_, pending, rest)) return last_joined_;
+  if (is_joined(last_joined_ + 1, pending, rest)) return ++last_joined_;
+  text_.assign(pending.left).append(rest);
+  return last_joined_ = id_of(text_, TextKey::of(text_));
 }
 
 BpeMerges MergeReader::take() {

@@ -25,8 +25,13 @@ class MergeReader {
 
   /// Two strings for the caller in which the texts of the next add() may lie.
   std::array<std::string, 2>& buffers() { return batch_[filled_].buffers; }
+  /// A text, and how many bytes may be read from its beginning on (for TextKey::of).
+  struct Text {
+    std::string_view text;
+    size_t readable;
+  };
   /// The next merge. The texts must stay as they are until take(), or lie in buffers().
-  void add(std::string_view left, std::string_view right);
+  void add(Text left, Text right);
 
   BpeMerges take();
 
@@ -34,13 +39,13 @@ class MergeReader {
   static constexpr size_t kBatch = 32;
   struct Pending {
     std::string_view left, right;
-    uint64_t left_hash, right_hash;
+    TextKey left_key, right_key;
     std::array<std::string, 2> buffers;
   };
   void resolve();
-  TokenId id_of(std::string_view token, uint64_t hash) const;
-  TokenId joined(std::string_view left, std::string_view right);
-  bool is_joined(TokenId id, std::string_view left, std::string_view rest) const;
+  TokenId id_of(std::string_view token, const TextKey& key) const;
+  TokenId joined(const Pending& pending);
+  bool is_joined(TokenId id, const Pending& pending, std::string_view rest) const;
 
   const Vocabulary& vocabulary_;
   size_t prefix_length_;
@@ -49,7 +54,7 @@ class MergeReader {
   std::string text_;
   std::array<Pending, kBatch> batch_;
   size_t filled_ = 0;
-  std::vector<BpeMerges::Merge> merges_;
+  LargeVector<BpeMerges::Merge> merges_;
 };
 
 }  // namespace rose::text

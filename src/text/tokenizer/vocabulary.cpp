@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <utility>
 
 #include "text/error.h"
 #include "text/unicode/utf8.h"
@@ -25,62 +26,33 @@ size_t slots_for(size_t tokens) { return std::bit_ceil(tokens + tokens / 2 + 16)
 
 }  // namespace
 
-Vocabulary::Slot Vocabulary::slot_of(std::string_view token, uint64_t hash) {
-  Slot slot;
-  const size_t length = token.size();
-  if (length > kInSlot) {
-    slot.kind = kLong;
-    slot.head = (hash & 0xFFFFFFFF00000000) | length;
-    return slot;
-  }
-  slot.kind = static_cast<uint8_t>(length + 1);
-  slot.head = load_up_to_8(token.data(), length);
-  if (length > 8) slot.tail = static_cast<uint32_t>(load_up_to_8(token.data() + 8, length - 8));
-  return slot;
-}
-
-bool Vocabulary::holds(const Slot& slot, const Slot& wanted, std::string_view token) const {
-  if (slot.head != wanted.head || slot.kind != wanted.kind) return false;
-  return slot.kind == kLong ? same_bytes(arena_.data() + slot.tail, token.data(), token.size())
-                            : slot.tail == wanted.tail;
-}
-
-TokenId Vocabulary::find(std::string_view token, uint64_t hash) const {
-  if (slots_.empty()) return kNoToken;
-  const Slot wanted = slot_of(token, hash);
-  const size_t mask = slots_.size() - 1;
-  for (size_t at = hash & mask; slots_[at].kind != kFree; at = (at + 1) & mask)
-    if (holds(slots_[at], wanted, token)) return slots_[at].id;
-  return kNoToken;
-}
-
 // The text lies in the arena already.
-void Vocabulary::insert(uint32_t begin, uint32_t length, TokenId id, uint64_t hash) {
+void Vocabulary::insert(uint32_t begin, uint32_t length, TokenId id, const TextKey& key) {
   const std::string_view token(arena_.data() + begin, length);
-  Slot slot = slot_of(token, hash);
   const size_t mask = slots_.size() - 1;
-  size_t at = hash & mask;
-  while (slots_[at].kind != kFree && !holds(slots_[at], slot, token)) at = (at + 1) & mask;
-  if (slots_[at].kind == kFree) {
+  size_t at = key.hash & mask;
+  while (slots_[at].kind != kFree && !holds(slots_[at], token, key)) at = (at + 1) & mask;
+  Slot& slot = slots_[at];
+  if (slot.kind == kFree) {
     count_++;
-  } else if (TokenId before = slots_[at].id; this->token(before) == token) {
+  } else if (TokenId before = slot.id; this->token(before) == token) {
     spans_[before] = {};
   }
-  if (slot.kind == kLong) slot.tail = begin;
+  slot.head = key.head;
+  slot.tail = key.is_long() ? begin : key.tail;
+  slot.kind = key.kind;
   slot.id = id & (kMaxId - 1);
-  slots_[at] = slot;
   spans_[id] = {begin, length, 1};
 }
 
 void Vocabulary::grow(size_t slots) {
-  std::vector<Slot> old = std::move(slots_);
-  slots_.assign(slots, Slot());
+  const ZeroTable<Slot> old = std::exchange(slots_, ZeroTable<Slot>(slots));
   for (const Slot& slot : old) {
     if (slot.kind == kFree) continue;
-    std::string_view text = slot.kind == kLong
+    std::string_view text = slot.kind == TextKey::kLong
                                 ? std::string_view(arena_.data() + slot.tail, slot.head & 0xFFFFFFFF)
                                 : std::string_view(reinterpret_cast<const char*>(&slot), slot.kind - 1U);
-    size_t at = hash_bytes(text) & (slots - 1);
+    size_t at = TextKey::of(text).hash & (slots - 1);
     while (slots_[at].kind != kFree) at = (at + 1) & (slots - 1);
     slots_[at] = slot;
   }
@@ -92,7 +64,7 @@ void Vocabulary::add(std::string_view token, TokenId id) {
   if (id >= spans_.size()) spans_.resize(id + 1);
   auto begin = static_cast<uint32_t>(arena_.size());
   arena_.append(token);
-  insert(begin, static_cast<uint32_t>(token.size()), id, hash_bytes(token));
+  insert(begin, static_cast<uint32_t>(token.size()), id, TextKey::of(token));
 }
 
 void Vocabulary::Builder::reserve(size_t tokens, size_t bytes) {
@@ -100,10 +72,16 @@ void Vocabulary::Builder::reserve(size_t tokens, size_t bytes) {
   entries_.reserve(tokens);
 }
 
-void Vocabulary::Builder::add(std::string_view token, TokenId id) {
+void Vocabulary::Builder::add(std::string_view token, TokenId id, size_t readable) {
   check(arena_, token, id);
-  entries_.push_back({static_cast<uint32_t>(arena_.size()), static_cast<uint32_t>(token.size()), id});
-  arena_.append(token);
+  const size_t begin = arena_.size();
+  entries_.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(token.size()), id});
+  if (readable >= 16 && token.size() <= 16) {  // a copy of one length for all
+    arena_.append(token.data(), 16);
+    arena_.resize(begin + token.size());
+  } else {
+    arena_.append(token);
+  }
   id_limit_ = std::max<size_t>(id_limit_, id + size_t{1});
 }
 
@@ -119,20 +97,20 @@ Vocabulary Vocabulary::Builder::build() {
   Vocabulary out;
   out.arena_ = std::move(arena_);
   out.spans_.resize(id_limit_);
-  out.slots_.resize(slots_for(entries_.size()));
+  out.slots_ = ZeroTable<Slot>(slots_for(entries_.size()));
   constexpr size_t kAhead = 16;
-  std::array<uint64_t, kAhead> hashes{};
+  std::array<TextKey, kAhead> keys;
   auto fetch = [&](size_t i) {
     if (i >= entries_.size()) return;
-    const Entry& entry = entries_[i];
-    hashes[i % kAhead] = hash_bytes({out.arena_.data() + entry.begin, entry.length});
-    out.prefetch(hashes[i % kAhead]);
+    const std::string_view token(out.arena_.data() + entries_[i].begin, entries_[i].length);
+    keys[i % kAhead] = TextKey::of(token, out.readable(token));
+    out.prefetch(keys[i % kAhead]);
   };
   for (size_t i = 0; i < kAhead; i++) fetch(i);
   for (size_t i = 0; i < entries_.size(); i++) {
-    const uint64_t hash = hashes[i % kAhead];
+    const TextKey key = keys[i % kAhead];
     fetch(i + kAhead);
-    out.insert(entries_[i].begin, entries_[i].length, entries_[i].id, hash);
+    out.insert(entries_[i].begin, entries_[i].length, entries_[i].id, key);
   }
   entries_.clear();
   id_limit_ = 0;

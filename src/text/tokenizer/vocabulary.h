@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/tokenizer/large_pages.h"
 #include "text/tokenizer/short_text.h"
 
 namespace rose::text {
@@ -21,8 +22,8 @@ class Vocabulary {
    public:
     /// Prepares for `tokens` tokens with about `bytes` bytes in all.
     void reserve(size_t tokens, size_t bytes);
-    /// As Vocabulary::add().
-    void add(std::string_view token, TokenId id);
+    /// As Vocabulary::add(). `readable`: as for TextKey::of.
+    void add(std::string_view token, TokenId id, size_t readable = 0);
     /// Whether every token so far is valid UTF-8: for all at once much faster than for each.
     bool is_valid_utf8() const;
     /// Leaves the builder empty.
@@ -34,7 +35,7 @@ class Vocabulary {
       TokenId id;
     };
     std::string arena_;
-    std::vector<Entry> entries_;
+    LargeVector<Entry> entries_;
     size_t id_limit_ = 0;
   };
 
@@ -43,18 +44,28 @@ class Vocabulary {
   void add(std::string_view token, TokenId id);
 
   /// The id of a token, or kNoToken.
-  TokenId find(std::string_view token) const { return find(token, hash_bytes(token)); }
-  /// The same with hash_bytes(token) known. prefetch(hash), some time before, takes most of the waiting from
-  /// it.
-  TokenId find(std::string_view token, uint64_t hash) const;
-  void prefetch(uint64_t hash) const {
-    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+  TokenId find(std::string_view token) const { return find(token, TextKey::of(token)); }
+  /// The same with the token's key known. prefetch(), some time before, takes most of the waiting from it.
+  TokenId find(std::string_view token, const TextKey& key) const {
+    if (slots_.empty()) return kNoToken;
+    const size_t mask = slots_.size() - 1;
+    for (size_t at = key.hash & mask; slots_[at].kind != kFree; at = (at + 1) & mask)
+      if (holds(slots_[at], token, key)) return slots_[at].id;
+    return kNoToken;
+  }
+  // Always inline: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
+  [[gnu::always_inline]] void prefetch(const TextKey& key) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[key.hash & (slots_.size() - 1)]);
   }
 
   /// The token of an id; empty if the id has none (see has()).
   std::string_view token(TokenId id) const {
     return id < spans_.size() ? std::string_view(arena_.data() + spans_[id].begin, spans_[id].length)
                               : std::string_view();
+  }
+  /// How many bytes may be read from the beginning of a token's text: for TextKey::of.
+  size_t readable(std::string_view token) const {
+    return static_cast<size_t>(arena_.data() + arena_.size() - token.data());
   }
   bool has(TokenId id) const { return id < spans_.size() && spans_[id].present; }
 
@@ -69,26 +80,27 @@ class Vocabulary {
     uint32_t length : 31 = 0;
     uint32_t present : 1 = 0;
   };
-  /// A token of up to twelve bytes lies in its slot, so that finding it touches one cache line. Of a longer
-  /// one `head` is half of its hash and its length, `tail` where it begins in the arena.
+  /// The key of a token, which holds the text of most, so that finding one touches one cache line. Of a long
+  /// token `tail` is where it begins in the arena.
   struct Slot {
-    uint64_t head = 0;
-    uint32_t tail = 0;
-    uint32_t kind : 8 = kFree;  ///< length of a short token plus one
-    uint32_t id : 24 = 0;
+    uint64_t head;
+    uint32_t tail;
+    uint32_t kind : 8;
+    uint32_t id : 24;
   };
-  static constexpr uint32_t kFree = 0, kLong = 0xFF;
-  static constexpr size_t kInSlot = 12;
+  static constexpr uint8_t kFree = 0;
 
-  /// The slot of a token, but for its id and a long token's place.
-  static Slot slot_of(std::string_view token, uint64_t hash);
-  bool holds(const Slot& slot, const Slot& wanted, std::string_view token) const;
-  void insert(uint32_t begin, uint32_t length, TokenId id, uint64_t hash);
+  bool holds(const Slot& slot, std::string_view token, const TextKey& key) const {
+    if (slot.head != key.head || slot.kind != key.kind) return false;
+    return key.is_long() ? same_bytes(arena_.data() + slot.tail, token.data(), token.size())
+                         : slot.tail == key.tail;
+  }
+  void insert(uint32_t begin, uint32_t length, TokenId id, const TextKey& key);
   void grow(size_t slots);
 
   std::string arena_;
-  std::vector<Span> spans_;
-  std::vector<Slot> slots_;
+  LargeVector<Span> spans_;
+  ZeroTable<Slot> slots_;
   size_t count_ = 0;
 };
 
