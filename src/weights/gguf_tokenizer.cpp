@@ -1,5 +1,6 @@
 #include "weights/gguf_tokenizer.h"
 
+#include <cstring>
 #include <limits>
 
 #include "weights/error.h"
@@ -39,14 +40,24 @@ std::optional<uint32_t> token_id(const MetaData& metadata, std::initializer_list
 std::vector<int32_t> token_types(const MetaData& metadata) {
   std::vector<int32_t> types;
   const std::string key = ggml("token_type");
-  const std::vector<int64_t> stored = metadata.integers(key);
-  types.reserve(stored.size());
-  for (int64_t type : stored) {
+  auto take = [&](int64_t type) {
     if (type < 0 || type > std::numeric_limits<int32_t>::max()) {
       fail(metadata.file(), "key " + quote_name(key), "holds {}, which is no token type", type);
     }
     types.push_back(static_cast<int32_t>(type));
+  };
+  const MetaValue* found = metadata.find(key);
+  const MetaArray* array = found ? std::get_if<MetaArray>(&found->value) : nullptr;
+  if (array && array->element == MetaType::kI32) {  // as all files have it: without a copy of 64-bit numbers
+    types.reserve(array->count);
+    for (size_t at = 0; at < array->numbers.size(); at += sizeof(int32_t)) {
+      int32_t type = 0;
+      std::memcpy(&type, array->numbers.data() + at, sizeof type);
+      take(type);
+    }
+    return types;
   }
+  for (int64_t type : metadata.integers(key)) take(type);
   return types;
 }
 

@@ -4,6 +4,7 @@
 //   text_tool tokenize-gguf VOCABULARY_JSON    the same for the output of gguf_to_json.py
 //   text_tool bench TOKENIZER_JSON TEXT_FILE   load time and speed of one thread, as JSON; the
 //                                              documents of the file have zero bytes between them
+//   text_tool load-gguf MODEL_GGUF             times of loading tokenizer and chat template, in milliseconds
 //   text_tool render                           frames in, frames out
 //
 // A frame is a little-endian uint32 length and that many bytes. For every text frame, tokenize answers with a
@@ -21,6 +22,8 @@
 #include "text/jinja/chat_template.h"
 #include "text/tokenizer/gguf_vocabulary.h"
 #include "text/tokenizer/tokenizer.h"
+#include "weights/gguf.h"
+#include "weights/gguf_tokenizer.h"
 
 namespace {
 
@@ -86,6 +89,37 @@ int tokenize(const char* path, bool gguf) {
     write_frame(text.data(), text.size());
     std::fflush(stdout);
   }
+  return 0;
+}
+
+/// Milliseconds of each step from a GGUF file to a tokenizer, the first and the best of nine.
+int load_gguf(const char* path) {
+  using namespace rose;
+  const char* names[] = {"open", "lists", "tokenizer", "all"};
+  double first[4], best[4] = {1e9, 1e9, 1e9, 1e9}, best_cpu = 1e9;
+  for (int i = 0; i < 9; i++) {
+    double cpu = cpu_seconds(), took[4];
+    auto start = std::chrono::steady_clock::now();
+    auto gguf = weights::open_gguf(path);
+    took[0] = seconds_since(start);
+    auto facts = weights::read_tokenizer(gguf.metadata);
+    text::GgufVocabulary v;
+    v.model = facts.model, v.pre = facts.pre, v.bos = facts.bos, v.eos = facts.eos, v.unknown = facts.unknown;
+    v.tokens = std::move(facts.tokens), v.scores = std::move(facts.scores);
+    v.token_types = std::move(facts.types), v.merges = std::move(facts.merges);
+    took[1] = seconds_since(start) - took[0];
+    auto tokenizer = text::tokenizer_from_gguf(v);
+    if (!facts.chat_template.empty()) text::ChatTemplate chat_template{std::string(facts.chat_template)};
+    took[3] = seconds_since(start), took[2] = took[3] - took[1] - took[0];
+    best_cpu = std::min(best_cpu, cpu_seconds() - cpu);
+    for (int step = 0; step < 4; step++) {
+      if (i == 0) first[step] = took[step];
+      best[step] = std::min(best[step], took[step]);
+    }
+  }
+  for (int step = 0; step < 4; step++)
+    fmt::print("{} {:.1f} (first {:.1f})  ", names[step], best[step] * 1e3, first[step] * 1e3);
+  fmt::print("processor {:.1f} ms\n", best_cpu * 1e3);
   return 0;
 }
 
@@ -155,9 +189,12 @@ int main(int argc, char** argv) try {
   if (command == "tokenize" && argc == 3) return tokenize(argv[2], false);
   if (command == "tokenize-gguf" && argc == 3) return tokenize(argv[2], true);
   if (command == "bench" && argc == 4) return bench(argv[2], argv[3]);
+  if (command == "load-gguf" && argc == 3) return load_gguf(argv[2]);
   if (command == "render" && argc == 2) return render();
   fmt::print(stderr,
-             "usage: text_tool render | tokenize TOKENIZER_JSON | tokenize-gguf VOCABULARY_JSON | bench "
+             "usage: text_tool render | tokenize TOKENIZER_JSON | tokenize-gguf VOCABULARY_JSON | load-gguf "
+             "MODEL_GGUF | "
+             "bench "
              "TOKENIZER_JSON TEXT_FILE\n");
   return 2;
 } catch (const std::exception& error) {
