@@ -32,7 +32,10 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool runs) {
           "file; `rose list` shows what is here, `rose pull` fetches")
       ->required();
   if (!runs) return;
-  command.add_option("--device", options.device, "auto (a Hopper GPU if there is one), x86, cuda or cuda:1")
+  command
+      .add_option("--device", options.device,
+                  "auto (a Hopper GPU if there is one), x86, cuda, cuda:1, or emulator (a GPU made of "
+                  "software:\nslow, for tests)")
       ->capture_default_str();
   command.add_option("--threads", options.threads, "Threads of the x86 device; 0: all processors")
       ->capture_default_str();

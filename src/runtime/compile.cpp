@@ -68,6 +68,7 @@ ProgramSource compile(ir::Kernel kernel) {
     source.target = ir::to_string(kernel.target);
     source.shared_bytes = static_cast<uint32_t>(kernel.shared_bytes);
     source.code = codegen::ptx::emit(kernel);
+    source.kernel = std::make_shared<const ir::Kernel>(std::move(kernel));
   } else {
     source.target = "x86";
     source.scratch_bytes = static_cast<uint64_t>(kernel.shared_bytes);

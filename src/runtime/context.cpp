@@ -4,6 +4,8 @@
 
 #include <charconv>
 
+#include "runtime/emulator/device.h"
+
 namespace rose::runtime {
 namespace {
 
@@ -42,6 +44,7 @@ std::unique_ptr<Device> open_device(const ContextOptions& options) {
     return open_x86_device(std::move(x86_options));
   };
   if (device == "x86") return x86();
+  if (device == "emulator") return open_emulated_device(options.log);
   if (device == "cuda") return open_first_gpu(options);
   if (device == "auto") {
     try {
@@ -60,7 +63,7 @@ std::unique_ptr<Device> open_device(const ContextOptions& options) {
       return open_cuda_device(driver_of(options), index, options.log);
   }
   throw DeviceError(ErrorKind::kInvalidArgument,
-                    fmt::format("unknown device '{}'; choose auto, cuda, cuda:N or x86", device));
+                    fmt::format("unknown device '{}'; choose auto, cuda, cuda:N, x86 or emulator", device));
 }
 
 }  // namespace
@@ -68,6 +71,7 @@ std::unique_ptr<Device> open_device(const ContextOptions& options) {
 Context::Context(ContextOptions options) : log_(options.log ? options.log : log_nowhere()) {
   options.log = log_;
   options.cache.log = log_;
+  if (options.device == "emulator") options.cache.disk = false;  // it runs what was recorded, not code
   device_ = open_device(options);
   cache_ = std::make_unique<ProgramCache>(*device_, std::move(options.cache));
   stream_ = device_->create_stream();

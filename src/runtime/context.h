@@ -14,7 +14,8 @@
 namespace rose::runtime {
 
 struct ContextOptions {
-  /// "auto" (the first GPU that works, else the x86 machine with a note why), "cuda", "cuda:1", "x86".
+  /// "auto" (the first GPU that works, else the x86 machine with a note why), "cuda", "cuda:1", "x86",
+  /// "emulator" (a small Hopper GPU made of software, which checks what kernels do).
   std::string device = "auto";
   X86DeviceOptions x86;  // its log is replaced by the one below
   CacheOptions cache;    // its log is replaced by the one below

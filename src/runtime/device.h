@@ -44,6 +44,7 @@ struct DeviceProperties {
   int max_threads_per_processor = 1;
   double memory_bytes_per_second = 0;  // theoretical, from clock and bus width; 0 if unknown
   std::string pci_address;             // "0000:1b:00.0"; empty on x86
+  bool emulated = false;               // a GPU that is made of software
 };
 
 struct MemoryUse {

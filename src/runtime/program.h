@@ -6,9 +6,14 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+namespace rose::ir {
+struct Kernel;
+}
 
 namespace rose::runtime {
 
@@ -39,6 +44,9 @@ struct ProgramSource {
   bool cooperative = false;                     // all blocks must be resident at once (grid barriers)
   bool pdl = false;            // may start before its predecessor in the stream has ended (griddepcontrol)
   uint64_t scratch_bytes = 0;  // x86: memory that one running block may use, 64-byte aligned, not cleared
+  /// GPUs: what the code was made from, for the emulator. Kept in memory alone, and by devices that run it
+  /// alone.
+  std::shared_ptr<const ir::Kernel> kernel;
 
   bool operator==(const ProgramSource&) const = default;
 };

@@ -119,6 +119,7 @@ class CudaDevice : public Device {
 
   std::unique_ptr<Program> load(ProgramSource source) override {
     check_source(source);
+    source.kernel.reset();
     if (source.target != properties_.target) {
       throw DeviceError(ErrorKind::kInvalidProgram,
                         fmt::format("program '{}' is for {}, but {} runs {}", source.entry, source.target,

@@ -90,10 +90,11 @@ class X86Graph : public Graph {
   std::vector<std::function<void()>> steps_;
 };
 
-/// Runs everything at once on the calling thread and the pool, or records it.
-class X86Stream : public Stream {
+/// A stream over host memory: runs everything at once on the calling thread, or records it. How a launch runs
+/// is its children's.
+class HostStream : public Stream {
  public:
-  X86Stream(std::shared_ptr<Machine> machine, const void* home) : machine_(std::move(machine)), home_(home) {}
+  explicit HostStream(const void* home) : home_(home) {}
 
   void upload(DevicePointer to, const void* from, size_t bytes) override;
   void download(void* to, DevicePointer from, size_t bytes) override;
@@ -112,9 +113,9 @@ class X86Stream : public Stream {
   void* handle() override { return nullptr; }
 
  protected:
-  void submit(const LaunchPacket& packet) override;
-
- private:
+  /// Throws DeviceError for programs of other devices and for grids of more than 2^63 blocks.
+  void check_launch(const LaunchPacket& packet) const;
+  bool capturing() const { return capturing_; }
   template <class Step>
   void run_or_record(Step step) {
     if (capturing_) {
@@ -123,12 +124,26 @@ class X86Stream : public Stream {
       step();
     }
   }
+
+ private:
   std::vector<std::function<void()>> finish_capture();
 
-  std::shared_ptr<Machine> machine_;
   const void* home_;
   bool capturing_ = false;
   std::vector<std::function<void()>> recorded_;
+};
+
+/// Launches run on the pool, too.
+class X86Stream : public HostStream {
+ public:
+  X86Stream(std::shared_ptr<Machine> machine, const void* home)
+      : HostStream(home), machine_(std::move(machine)) {}
+
+ protected:
+  void submit(const LaunchPacket& packet) override;
+
+ private:
+  std::shared_ptr<Machine> machine_;
 };
 
 }  // namespace rose::runtime::x86

@@ -39,7 +39,7 @@ void Machine::run(X86Entry entry, const uint64_t* arguments, Grid grid, uint64_t
   pool_.for_each_range(static_cast<int64_t>(grid.blocks()), blocks);
 }
 
-void X86Stream::submit(const LaunchPacket& packet) {
+void HostStream::check_launch(const LaunchPacket& packet) const {
   const Program& program = *packet.program;
   if (program.home() != home_) {
     throw DeviceError(ErrorKind::kInvalidArgument,
@@ -52,6 +52,12 @@ void X86Stream::submit(const LaunchPacket& packet) {
                       fmt::format("'{}' launched with a grid of {}×{}×{}, more than 2^63 blocks",
                                   program.source().entry, grid.x, grid.y, grid.z));
   }
+}
+
+void X86Stream::submit(const LaunchPacket& packet) {
+  check_launch(packet);
+  const Program& program = *packet.program;
+  const Grid grid = packet.grid;
   if (grid.blocks() == 0) return;
   const X86Entry entry = static_cast<const X86Program&>(program).entry();
   const uint64_t scratch = program.source().scratch_bytes;
@@ -62,7 +68,7 @@ void X86Stream::submit(const LaunchPacket& packet) {
     slots[packet.count + 2] = grid.z;
   };
   constexpr size_t kInline = 32;
-  if (!capturing_ && packet.count + 3 <= kInline) {
+  if (!capturing() && packet.count + 3 <= kInline) {
     uint64_t slots[kInline];
     fill_slots(slots);
     machine_->run(entry, slots, grid, scratch);
@@ -75,48 +81,50 @@ void X86Stream::submit(const LaunchPacket& packet) {
   });
 }
 
-void X86Stream::upload(DevicePointer to, const void* from, size_t bytes) {
+void HostStream::upload(DevicePointer to, const void* from, size_t bytes) {
   copy(to, DevicePointer(from), bytes);
 }
-void X86Stream::download(void* to, DevicePointer from, size_t bytes) { copy(DevicePointer(to), from, bytes); }
+void HostStream::download(void* to, DevicePointer from, size_t bytes) {
+  copy(DevicePointer(to), from, bytes);
+}
 
-void X86Stream::copy(DevicePointer to, DevicePointer from, size_t bytes) {
+void HostStream::copy(DevicePointer to, DevicePointer from, size_t bytes) {
   if (bytes == 0) return;
   run_or_record([=] { std::memmove(address_of(to), address_of(from), bytes); });
 }
 
-void X86Stream::fill(DevicePointer to, uint8_t value, size_t bytes) {
+void HostStream::fill(DevicePointer to, uint8_t value, size_t bytes) {
   if (bytes == 0) return;
   run_or_record([=] { std::memset(address_of(to), value, bytes); });
 }
 
-void X86Stream::fill_words(DevicePointer to, uint32_t value, size_t bytes) {
+void HostStream::fill_words(DevicePointer to, uint32_t value, size_t bytes) {
   check_word_fill(to, bytes);
   if (bytes == 0) return;
   run_or_record([=] { std::fill_n(static_cast<uint32_t*>(address_of(to)), bytes / 4, value); });
 }
 
-void X86Stream::record(Event& event) {
+void HostStream::record(Event& event) {
   auto* ours = dynamic_cast<X86Event*>(&event);
   if (!ours) throw DeviceError(ErrorKind::kInvalidArgument, "this event belongs to another device");
   run_or_record([ours] { ours->mark(); });
 }
 
-void X86Stream::begin_capture() {
+void HostStream::begin_capture() {
   if (capturing_)
     throw DeviceError(ErrorKind::kInvalidArgument, "begin_capture on a stream that is captured already");
   capturing_ = true;
 }
 
-std::vector<std::function<void()>> X86Stream::finish_capture() {
+std::vector<std::function<void()>> HostStream::finish_capture() {
   if (!capturing_) throw DeviceError(ErrorKind::kInvalidArgument, "end_capture without begin_capture");
   capturing_ = false;
   return std::exchange(recorded_, {});
 }
 
-std::unique_ptr<Graph> X86Stream::end_capture() { return std::make_unique<X86Graph>(finish_capture()); }
+std::unique_ptr<Graph> HostStream::end_capture() { return std::make_unique<X86Graph>(finish_capture()); }
 
-bool X86Stream::end_capture(Graph& graph) {
+bool HostStream::end_capture(Graph& graph) {
   auto* ours = dynamic_cast<X86Graph*>(&graph);
   if (!ours) throw DeviceError(ErrorKind::kInvalidArgument, "this graph belongs to another device");
   auto steps = finish_capture();
@@ -125,7 +133,7 @@ bool X86Stream::end_capture(Graph& graph) {
   return same_shape;
 }
 
-void X86Stream::launch(Graph& graph) {
+void HostStream::launch(Graph& graph) {
   auto* ours = dynamic_cast<X86Graph*>(&graph);
   if (!ours) throw DeviceError(ErrorKind::kInvalidArgument, "this graph belongs to another device");
   if (capturing_) {
