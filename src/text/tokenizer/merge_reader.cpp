@@ -42,8 +42,8 @@ bool MergeReader::is_joined(TokenId id, const Pending& pending, std::string_view
     const TextKey key = TextKey::of(token, vocabulary_.readable(token));
     return both.head == key.head && both.tail == key.tail;
   }
-  return same_bytes(token.data(), left.data(), left.size()) &&
-         same_bytes(token.data() + left.size(), rest.data(), rest.size());
+  const char *whole = token.data(), *first = left.data(), *second = rest.data();
+  return same_bytes(whole, first, left.size()) && same_bytes(whole + left.size(), second, rest.size());
 }
 
 // Trainers number tokens in the order of their merges, and converters list all merges of a token one after

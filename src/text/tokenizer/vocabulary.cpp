@@ -77,7 +77,8 @@ void Vocabulary::Builder::add(std::string_view token, TokenId id, size_t readabl
   const size_t begin = arena_.size();
   entries_.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(token.size()), id});
   if (readable >= 16 && token.size() <= 16) {  // a copy of one length for all
-    arena_.append(token.data(), 16);
+    const char* bytes = token.data();
+    arena_.append(bytes, 16);
     arena_.resize(begin + token.size());
   } else {
     arena_.append(token);
