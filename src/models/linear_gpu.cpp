@@ -93,7 +93,7 @@ SharedBuffer upload_rows(const Build& build, std::span<const weights::Tensor* co
   std::optional<WeightLoader> own;
   if (!build.loader) own.emplace(build.context, build.checkpoint);
   auto& loader = own ? *own : *build.loader;
-  loader.copy(matrices, *device, build.compute.dtype, group);
+  loader.copy(matrices, *device, build.compute.dtype, group, device);
   if (own) own->finish();
   return device;
 }

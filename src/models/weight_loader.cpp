@@ -80,6 +80,7 @@ class WeightLoader::Worker {
           loader_.context_.device().allocate_host(std::max(job.bytes, loader_.options_.chunk_bytes));
     if (!slot.copied) slot.copied = loader_.context_.device().create_event(false);
     fill(job, static_cast<std::byte*>(slot.buffer.data()));
+    if (job.owner && (owners_.empty() || owners_.back() != job.owner)) owners_.push_back(job.owner);
     stream_->upload(job.to, slot.buffer.data(), job.bytes);
     stream_->record(*slot.copied);
   }
@@ -87,6 +88,7 @@ class WeightLoader::Worker {
   // All copies have arrived.
   void settle() {
     if (stream_) stream_->synchronize();
+    owners_.clear();
   }
 
  private:
@@ -143,6 +145,7 @@ class WeightLoader::Worker {
   Slot slots_[2];
   size_t turn_ = 0;
   std::vector<float> floats_;
+  std::vector<std::shared_ptr<const void>> owners_;  // of what copies under way write to
 };
 
 WeightLoader::WeightLoader(runtime::Context& context, const Checkpoint& checkpoint,
@@ -164,13 +167,14 @@ WeightLoader::~WeightLoader() {
 
 void WeightLoader::copy(const Tensor& tensor, runtime::DevicePointer to, ir::Type type) {
   const Tensor* parts[] = {&tensor};
-  copy(parts, to, type, 0);
+  copy(parts, to, type);
 }
 
 void WeightLoader::copy(std::span<const Tensor* const> parts, runtime::DevicePointer to, ir::Type type,
-                        int64_t group) {
+                        int64_t group, std::shared_ptr<const void> owner) {
   check_weight_type(type);
   uint64_t all = 0;
+  std::vector<std::shared_ptr<const Tensor>> tensors;
   for (const Tensor* t : parts) {
     if (t->row_elements() != parts[0]->row_elements())
       fail("{}: {}: has rows of {} elements, but must form one matrix with {}, which has {}",
@@ -180,16 +184,17 @@ void WeightLoader::copy(std::span<const Tensor* const> parts, runtime::DevicePoi
       fail("{}: {}: {} rows cannot be mixed with those of {} in groups of {}",
            checkpoint_.tensors().path_of(*t).string(), t->name, t->rows(), parts[0]->name, group);
     all += t->elements;
+    tensors.push_back(std::make_shared<const Tensor>(*t));
   }
   if (all == 0) return;
   const size_t row_bytes = row_bytes_on_device(*parts[0], type);
-  Job pending{{}, to, type, 0};
+  Job pending{{}, to, type, 0, std::move(owner)};
   if (group > 0) {
     const auto step = static_cast<uint64_t>(group);
     for (uint64_t row = 0; row < parts[0]->rows(); row += step)
-      for (const Tensor* t : parts) add(pending, {t, row, step}, row_bytes);
+      for (const auto& t : tensors) add(pending, {t, row, step}, row_bytes);
   } else {
-    for (const Tensor* t : parts) add(pending, {t, 0, t->rows()}, row_bytes);
+    for (const auto& t : tensors) add(pending, {t, 0, t->rows()}, row_bytes);
   }
   if (pending.bytes > 0) queue(std::move(pending));
 }
@@ -211,8 +216,9 @@ void WeightLoader::add(Job& pending, const Part& part, size_t row_bytes) {
     if (rest.rows > 0 || pending.bytes >= options_.chunk_bytes) {
       const auto after = pending.to + static_cast<int64_t>(pending.bytes);
       const ir::Type type = pending.type;
+      auto owner = pending.owner;
       queue(std::move(pending));
-      pending = Job{{}, after, type, 0};
+      pending = Job{{}, after, type, 0, std::move(owner)};
     }
   }
 }

@@ -9,6 +9,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <thread>
@@ -43,15 +44,16 @@ class WeightLoader {
   WeightLoader& operator=(const WeightLoader&) = delete;
 
   /// Queues a tensor, whatever its format in the file: its elements, dense and row-major, as `type` (bf16,
-  /// f16 or f32) at `to`, which must stay allocated until finish(). Values are rounded to nearest, ties to
-  /// even.
+  /// f16 or f32) at `to`, which must stay allocated until finish() or, when the caller gives up, until this
+  /// loader is gone. Values are rounded to nearest, ties to even.
   void copy(const weights::Tensor& tensor, runtime::DevicePointer to, ir::Type type = ir::bf16);
 
   /// The rows of several tensors with rows of one length as one matrix: one tensor below the other, or, with
   /// `group` > 0, `group` rows of the first, as many of the second, and so on again from the first (of equal
-  /// shapes, whose rows `group` divides). [sum of rows, row elements] at `to`.
+  /// shapes, whose rows `group` divides). [sum of rows, row elements] at `to`. `owner` is held until the copy
+  /// has arrived: a model that fails halfway takes its buffers down while copies are under way.
   void copy(std::span<const weights::Tensor* const> parts, runtime::DevicePointer to,
-            ir::Type type = ir::bf16, int64_t group = 0);
+            ir::Type type = ir::bf16, int64_t group = 0, std::shared_ptr<const void> owner = nullptr);
 
   /// Waits until all is on the device, for every stream. Throws WeightsError for a NaN or an infinity in a
   /// tensor and for values beyond f16, DeviceError when the device fails; the rest is then dropped.
@@ -60,8 +62,8 @@ class WeightLoader {
   uint64_t queued_bytes() const { return queued_; }  // in the device's types
 
  private:
-  struct Part {  // rows of one tensor that go to one place
-    const weights::Tensor* tensor;
+  struct Part {                                     // rows of one tensor that go to one place
+    std::shared_ptr<const weights::Tensor> tensor;  // a copy: the caller's may be gone by then
     uint64_t first_row, rows;
   };
   struct Job {
@@ -69,6 +71,7 @@ class WeightLoader {
     runtime::DevicePointer to;
     ir::Type type;
     size_t bytes;
+    std::shared_ptr<const void> owner;  // of `to`, or null
   };
   class Worker;
 
