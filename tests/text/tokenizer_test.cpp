@@ -3,12 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstring>
 #include <random>
 #include <thread>
 
 #include "small_tokenizers.h"
 #include "text/tokenizer/detokenizer.h"
 #include "text/tokenizer/gguf_vocabulary.h"
+#include "text/tokenizer/normalizer.h"
 #include "text/unicode/utf8.h"
 
 namespace rose::text {
@@ -215,6 +218,31 @@ TEST(Tokenizer, ThreadsShareOne) {
     });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
+}
+
+// A map with two keys, "A" -> "a" and U+0300 -> "x", as SentencePiece compiles them: a double array (root at
+// 0; units of the bytes at root ^ byte) and the replacements. The shortest key that a short grapheme begins
+// with replaces all of it, so the results show where HF cuts.
+TEST(PrecompiledMap, CutsGraphemesAsHfDoes) {
+  std::array<uint32_t, 256> units{};
+  units['A'] = 'A' | 1 << 8 | ('A' ^ 66) << 10, units[66] = 1U << 31;
+  units[0xCC] = 0xCC, units[0xCC ^ 0x80] = 0x80 | 1 << 8 | 1 << 10, units[0xCC ^ 0x80 ^ 1] = 1U << 31 | 2;
+  const uint32_t bytes = sizeof units;
+  std::string map(sizeof bytes + bytes, '\0');
+  std::memcpy(map.data(), &bytes, sizeof bytes);
+  std::memcpy(map.data() + sizeof bytes, units.data(), bytes);
+  auto normalizer = make_precompiled(map += std::string_view("a\0x", 4));
+  auto of = [&](std::string text) {
+    normalizer->apply(text);
+    return text;
+  };
+  EXPECT_EQ(of("AbA\u0301"), "aba");
+  EXPECT_EQ(of("A\u0897b"), "ab");                 // a mark since Unicode 16
+  EXPECT_EQ(of("A\U000113B8b"), "ab");             // a vowel sign since Unicode 16
+  EXPECT_EQ(of("b\u0300\u0301"), "bx\u0301");      // a grapheme that begins with no key goes by characters
+  EXPECT_EQ(of("\uFFF7\u0300\u0301"), "\uFFF7x");  // unassigned and ignorable: a control, so cut behind it
+  EXPECT_EQ(of("A\uFFF7"), "a\uFFF7");             // and before it
+  EXPECT_EQ(of("\U000E0080\u0300\u0301"), "\U000E0080x");
 }
 
 TEST(AddedTokens, StripWordsAndNormalisedForms) {

@@ -1,8 +1,11 @@
 // SentencePiece's compiled character map, looked up the way HF `tokenizers` does it: grapheme by grapheme.
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <optional>
+#include <span>
 
 #include "text/error.h"
 #include "text/tokenizer/normalizer.h"
@@ -10,6 +13,35 @@
 
 namespace rose::text {
 namespace {
+
+struct Range {
+  char32_t first, last;
+};
+
+// Unassigned, but to be ignored where they are not known: they are controls, which end a grapheme (Unicode
+// 16, GraphemeBreakProperty.txt). utf8proc takes them for letters.
+constexpr Range kIgnorable[] = {{0x2065, 0x2065},   {0xFFF0, 0xFFF8},   {0xE0000, 0xE0000},
+                                {0xE0002, 0xE001F}, {0xE0080, 0xE00FF}, {0xE01F0, 0xE0FFF}};
+
+// Marks that HF's tables know (Unicode 17) and utf8proc 2.8 does not (Unicode 14): found by trying all code
+// points.
+constexpr Range kNewMarks[] = {
+    {0x897, 0x897},     {0x1ACF, 0x1ADD},   {0x1AE0, 0x1AEB},   {0x10D69, 0x10D6D}, {0x10EFA, 0x10EFC},
+    {0x113B8, 0x113C0}, {0x113C2, 0x113C2}, {0x113C5, 0x113C5}, {0x113C7, 0x113CA}, {0x113CC, 0x113D0},
+    {0x113D2, 0x113D2}, {0x113E1, 0x113E2}, {0x11B60, 0x11B67}, {0x11F5A, 0x11F5A}, {0x1611E, 0x1612F},
+    {0x1E5EE, 0x1E5EF}, {0x1E6E3, 0x1E6E3}, {0x1E6E6, 0x1E6E6}, {0x1E6EE, 0x1E6EF}, {0x1E6F5, 0x1E6F5}};
+
+bool is_in(std::span<const Range> ranges, char32_t point) {
+  auto after = std::ranges::upper_bound(ranges, point, {}, &Range::first);
+  return after != ranges.begin() && point <= std::prev(after)->last;
+}
+
+// The code point, or one that utf8proc knows and that breaks graphemes as it does.
+int as_known(char32_t point) {
+  if (point < 0x897) return static_cast<int>(point);
+  if (is_in(kIgnorable, point)) return 0x200B;
+  return static_cast<int>(is_in(kNewMarks, point) ? 0x300 : point);
+}
 
 class Precompiled : public Normalizer {
  public:
@@ -56,9 +88,7 @@ class Precompiled : public Normalizer {
     while (next < text.size()) {
       auto [following, after] = unicode::decode(text, next);
       bool ascii = point < 0x300 && following < 0x300 && point >= ' ';
-      if (ascii ||
-          utf8proc_grapheme_break_stateful(static_cast<int>(point), static_cast<int>(following), &state))
-        break;
+      if (ascii || utf8proc_grapheme_break_stateful(as_known(point), as_known(following), &state)) break;
       point = following, next = after;
     }
     return next;
