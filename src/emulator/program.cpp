@@ -31,8 +31,8 @@ Code code_of(const ir::Instruction& instruction, const ir::Kernel& kernel) {
                       row.name == "barrier.sync.n" || row.name == "barrier.arrive" ||
                       (row.name.starts_with("cluster.") && !row.name.ends_with(".aligned"));
   code.whole_warp = row.convergence != ir::Convergence::kThread && !masked;
-  for (auto find : {arithmetic_handler, memory_handler, synchronization_handler, barrier_handler,
-                    async_handler, matrix_handler}) {
+  for (auto find : {arithmetic_handler, conversion_handler, memory_handler, synchronization_handler,
+                    barrier_handler, async_handler, matrix_handler}) {
     code.handler = find(row, code);
     if (code.handler) return code;
   }

@@ -53,6 +53,7 @@ struct Program {
 
 /// How a row runs; null when the emulator does not know it. Fills in what the handler wants to know.
 Handler arithmetic_handler(const ir::Row& row, Code& code);
+Handler conversion_handler(const ir::Row& row, Code& code);
 Handler memory_handler(const ir::Row& row, Code& code);
 Handler synchronization_handler(const ir::Row& row, Code& code);
 Handler barrier_handler(const ir::Row& row, Code& code);
