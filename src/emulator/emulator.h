@@ -5,17 +5,21 @@
 // - threads in warps of 32 lanes with masks, blocks, clusters, cooperative grids; barriers of blocks, named
 //   barriers, mbarriers with phases and bytes, cluster barriers;
 // - shared memory with a state for every byte: never written, written, in the hands of an asynchronous copy;
-// - asynchronous work as late as it is allowed to be: a TMA load poisons its destination when it is issued
-// and
-//   brings the data when nothing else can go on; wgmma reads its operands when it is waited for, and so do
-//   stores by the copy engine. Whoever does not wait computes with poison, or is told so.
-// What is reported (EmulatorError): accesses beyond allocations and shared memory, misaligned ones, reads of
-// what was never written, touching memory or accumulators that belong to work under way, operands changed
-// before work had read them, writes that the asynchronous proxy reads without fence.proxy.async, arrivals
-// beyond a barrier's count, announced bytes that never come, warps that should act together but do not,
-// deadlocks with what everybody waits for, and kernels that never end. What is not: races between threads on
-// shared or global memory, time, and the last bits of the matrix units (sums are made in the order of k, in
-// f32).
+// - asynchronous work as late as it is allowed to be: a TMA load poisons its destination when it is issued,
+//   and brings the data when nothing else can go on; wgmma reads its operands when it is waited for, and so
+//   do stores by the copy engine. Whoever does not wait computes with poison, or is told so.
+//
+// What is reported (EmulatorError):
+// - accesses beyond allocations and shared memory, misaligned ones, loads of shared memory never written;
+// - touching memory or accumulators that belong to work under way, sources of stores by the copy engine that
+//   change before they are read, writes that it reads without fence.proxy.async by their writer;
+// - arrivals beyond a barrier's count, announced bytes that never come, lanes that should act together but do
+//   not, deadlocks with what everybody waits for, kernels that never end.
+// Rows of wgmma's operands that are in flight, or change under it, become NaN and a note (see run).
+//
+// What is not: races between threads that the order of the warps happens to hide (Options::seed tries other
+// orders), time, and the last bits of the matrix units (sums are made in the order of k, in f32). Not known
+// yet: cp.async, im2col, changing tensor maps, multimem, tcgen05; a kernel with one is refused by its name.
 #pragma once
 
 #include <array>

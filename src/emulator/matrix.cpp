@@ -1,6 +1,7 @@
 // The matrix units: tiles of 8 x 8 between shared memory and registers, mma.sync, and wgmma.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <limits>
 #include <string_view>
@@ -315,13 +316,28 @@ void finish_product(Warp& warp, const Product& p) {
 Outcome run_commit(Warp& warp, const Code&) {
   warp.groups.push_back(std::move(warp.products));
   warp.products.clear();
+  ++warp.committed;
+  warp.machine().progress();  // others of the warpgroup may wait for it
   return Outcome::kDone;
 }
 
+// The four warps work on one product together: none goes on before all have issued it, and what has ended for
+// one of them has ended for all, so that one warp may give the operands' memory back.
 Outcome run_wait(Warp& warp, const Code& code) {
-  while (static_cast<int64_t>(warp.groups.size()) > code.attribute(0)) {
-    for (const auto& product : warp.groups.front()) finish_product(warp, product);
-    warp.groups.pop_front();
+  const auto keep = static_cast<uint64_t>(code.attribute(0));
+  const uint64_t wanted = warp.committed > keep ? warp.committed - keep : 0;
+  auto& warps = warp.block().warps;
+  const size_t first = static_cast<size_t>(warp.number()) / 4 * 4, end = std::min(first + 4, warps.size());
+  for (size_t i = first; i < end; ++i)
+    if (warps[i]->committed < wanted)
+      return warp.wait(
+          fmt::format("wgmma: warp {} has not issued its part of the product", warps[i]->number()));
+  for (size_t i = first; i < end; ++i) {
+    auto& other = *warps[i];
+    while (other.committed - other.groups.size() < wanted) {
+      for (const auto& product : other.groups.front()) finish_product(other, product);
+      other.groups.pop_front();
+    }
   }
   // What is not under way any more is free again.
   if (warp.owned.empty()) return Outcome::kDone;

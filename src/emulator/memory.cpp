@@ -80,7 +80,11 @@ Outcome store_shared(Warp& warp, const Code& code) {
     expect_aligned(warp, lane, offset, bytes);
     if (auto wrong = block.shared.check_write(offset, static_cast<int64_t>(bytes)); !wrong.empty())
       warp.fail("writes " + wrong, lane);
-    store_values(warp, code, lane, block.shared.data(offset));
+    uint8_t values[32];
+    store_values(warp, code, lane, values);
+    // What is there already, and fenced, may be written again while others read it.
+    if (block.shared.holds(offset, values, static_cast<int64_t>(bytes))) return;
+    std::memcpy(block.shared.data(offset), values, bytes);
     block.shared.written(offset, static_cast<int64_t>(bytes), warp.thread(lane));
   });
   warp.machine().progress();

@@ -49,6 +49,15 @@ std::string SharedMemory::check_async_read(int64_t offset, int64_t bytes) const 
                      found - writer_.begin(), *found - 1);
 }
 
+bool SharedMemory::holds(int64_t offset, const uint8_t* bytes, int64_t count) const {
+  const auto all = [&](const auto& list, auto value) {
+    return std::all_of(list.begin() + offset, list.begin() + offset + count,
+                       [&](auto v) { return v == value; });
+  };
+  return std::memcmp(data_.data() + offset, bytes, static_cast<size_t>(count)) == 0 &&
+         all(state_, State::kWritten) && all(writer_, uint16_t{0});
+}
+
 void SharedMemory::written(int64_t offset, int64_t bytes, int thread) {
   std::fill_n(state_.begin() + offset, bytes, State::kWritten);
   std::fill_n(writer_.begin() + offset, bytes, static_cast<uint16_t>(thread + 1));

@@ -39,6 +39,8 @@ class SharedMemory {
   /// The same for the asynchronous proxy, which sees what threads have fenced.
   std::string check_async_read(int64_t offset, int64_t bytes) const;
 
+  /// Whether just these bytes are there, written and visible to everybody.
+  bool holds(int64_t offset, const uint8_t* bytes, int64_t count) const;
   /// A thread (its number in the block) has written; fence() makes its writes visible to the asynchronous
   /// proxy.
   void written(int64_t offset, int64_t bytes, int thread);

@@ -127,7 +127,8 @@ class Warp {
   uint64_t generation = 0, cluster_generation = 0;
 
   std::vector<BulkStore> stores;
-  std::deque<std::vector<Product>> groups;  // committed products, oldest first
+  std::deque<std::vector<Product>> groups;  // committed products that have not ended, oldest first
+  uint64_t committed = 0;                   // groups, ended ones too
   std::vector<Product> products;            // not committed yet
   std::vector<uint8_t> owned;  // by register: kAccumulator, kFragment of a product under way; empty: none is
 

@@ -63,6 +63,15 @@ class EmulatedProgram : public Program {
   }
 };
 
+// emulator::Options::seed, from the environment.
+uint64_t order_of_warps() {
+  static const uint64_t seed = [] {
+    const char* text = std::getenv("ROSE_EMULATOR_SEED");
+    return text ? std::strtoull(text, nullptr, 10) : 0;
+  }();
+  return seed;
+}
+
 /// Logs what the emulator notes, once for each line of a kernel.
 class Notes {
  public:
@@ -102,7 +111,8 @@ class EmulatedStream : public x86::HostStream {
     run_or_record([kernel = source.kernel, memory = memory_, notes = notes_, grid = packet.grid,
                    slots = std::move(slots), maps] {
       try {
-        notes->add(emulator::run({*kernel, {grid.x, grid.y, grid.z}, slots}, *memory));
+        notes->add(
+            emulator::run({*kernel, {grid.x, grid.y, grid.z}, slots}, *memory, {.seed = order_of_warps()}));
       } catch (const emulator::EmulatorError& error) {
         throw DeviceError(ErrorKind::kLost, error.what());
       }
