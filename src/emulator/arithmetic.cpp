@@ -70,24 +70,6 @@ T binary(Warp& warp, Semantic semantic, T a, T b, int lane) {
   }
 }
 
-// One lane of f16, bf16 and their pairs, in double, rounded once.
-double small_binary(Semantic semantic, double a, double b) {
-  switch (semantic) {
-    case Semantic::kAdd:
-      return a + b;
-    case Semantic::kSub:
-      return a - b;
-    case Semantic::kMul:
-      return a * b;
-    case Semantic::kMin:
-      return std::fmin(a, b);
-    case Semantic::kMax:
-      return std::fmax(a, b);
-    default:
-      return std::numeric_limits<double>::quiet_NaN();
-  }
-}
-
 Outcome run_binary(Warp& warp, const Code& code) {
   const auto semantic = code.instruction->row->semantic;
   const bool known = with_type(code.type, [&](auto tag) {
@@ -110,7 +92,9 @@ Outcome run_binary(Warp& warp, const Code& code) {
     else
       for (int i = 0; i < code.type.lanes; ++i)
         result |= small_lane_bits(
-            code.type, small_binary(semantic, small_lane(code.type, a, i), small_lane(code.type, b, i)), i);
+            code.type,
+            binary<double>(warp, semantic, small_lane(code.type, a, i), small_lane(code.type, b, i), lane),
+            i);
     warp.set(code.out[0], lane, low_bits(result, code.type.bits()));
   });
   return Outcome::kDone;

@@ -1,4 +1,5 @@
-// The x86 side of the device interface: private to src/runtime/x86.
+// The x86 side of the device interface: private to src/runtime/x86, but for what the emulated device shares
+// (streams and events over host memory).
 #pragma once
 
 #include <chrono>
