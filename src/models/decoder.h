@@ -49,6 +49,7 @@ struct KvCache {
   static int64_t bytes_per_token(const DecoderConfig& config, const Compute& compute = {});
 
   int64_t blocks, block_size;
+  uint64_t id;  // of this cache alone: a later one may get some of its addresses, and others not
   std::vector<runtime::Buffer> k, v;  // of each layer
 };
 

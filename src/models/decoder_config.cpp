@@ -1,3 +1,5 @@
+#include <atomic>
+
 #include "models/decoder_config.h"
 
 namespace rose::models {
@@ -135,6 +137,8 @@ void set_window(const Checkpoint& checkpoint, DecoderConfig& c, int64_t window,
 
 KvCache::KvCache(runtime::Context& context, const DecoderConfig& c, int64_t block_count, int64_t size)
     : blocks(block_count), block_size(size) {
+  static std::atomic<uint64_t> made{0};
+  id = ++made;
   const auto compute = compute_on(context.properties());
   auto bytes = static_cast<size_t>(blocks * block_size * c.kv_heads * c.head_dim * compute.bytes());
   for (int64_t layer = 0; layer < c.layers; ++layer) {

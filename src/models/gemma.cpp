@@ -54,8 +54,8 @@ class Gemma : public Decoder {
     global_rope_.prepare(step), local_rope_.prepare(step);
     auto tiles = layers_[0].attention.kernel().tiles(step);
     data_.load(step, step.positions, tiles.several, tiles.single);
-    const uint64_t addresses[] = {global_rope_.table().address, local_rope_.table().address,
-                                  cache.k[0].pointer().address, out.address};
+    const uint64_t addresses[] = {global_rope_.table().address, local_rope_.table().address, cache.id,
+                                  out.address};
     graphs_.run(data_, addresses, [&] { launch(cache, out); });
   }
 

@@ -47,7 +47,7 @@ class Llama : public Decoder {
     rope_.prepare(step);
     auto tiles = layers_[0].attention.kernel().tiles(step);
     data_.load(step, rope_.places(step), tiles.several, tiles.single);
-    const uint64_t addresses[] = {rope_.table().address, cache.k[0].pointer().address, out.address};
+    const uint64_t addresses[] = {rope_.table().address, cache.id, out.address};
     graphs_.run(data_, addresses, [&] { launch(cache, out); });
   }
 
